@@ -1,0 +1,8 @@
+//! git-lake.
+
+pub mod digest;
+pub mod lake_url;
+pub mod object_name;
+pub mod oid;
+pub mod pointer;
+pub mod repo_path;

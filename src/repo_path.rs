@@ -1,0 +1,137 @@
+//! Paths inside a repository.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+/// A path as git writes it: bytes, relative to the top of the work tree, separated by `/`.
+///
+/// Never empty, never absolute, without empty, `.` or `..` components and without NUL, so joining
+/// it to a folder cannot leave that folder unless a symbolic link is followed.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct RepoPath(Box<[u8]>);
+
+impl RepoPath {
+    /// Accepts bytes that name a file inside a repository.
+    pub fn parse(bytes: &[u8]) -> Option<Self> {
+        let component_is_good =
+            |part: &[u8]| !part.is_empty() && part != b"." && part != b".." && !part.contains(&0);
+        bytes
+            .split(|byte| *byte == b'/')
+            .all(component_is_good)
+            .then(|| Self(bytes.into()))
+    }
+
+    /// Returns the bytes as git has them.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// Returns the last component.
+    pub fn file_name(&self) -> &[u8] {
+        self.components()
+            .last()
+            .expect("a path has at least one component")
+    }
+
+    /// Returns the components, outermost first.
+    pub fn components(&self) -> impl Iterator<Item = &[u8]> {
+        self.0.split(|byte| *byte == b'/')
+    }
+
+    /// Returns true if a component would be taken for git's own folder, on any file system.
+    pub fn enters_git_dir(&self) -> bool {
+        self.components()
+            .any(|part| part.eq_ignore_ascii_case(b".git") || part.eq_ignore_ascii_case(b"git~1"))
+    }
+
+    /// Returns the path in the form of the operating system, relative.
+    ///
+    /// Names that are not UTF-8 are exact on Unix; elsewhere they become replacement characters.
+    pub fn to_os_path(&self) -> Cow<'_, Path> {
+        bytes_to_os_path(&self.0)
+    }
+
+    /// Returns the path for people, with anything that is not UTF-8 replaced.
+    pub fn display(&self) -> Cow<'_, str> {
+        String::from_utf8_lossy(&self.0)
+    }
+}
+
+/// Returns the path that git's `bytes` name, in the form of the operating system.
+#[cfg(unix)]
+pub fn bytes_to_os_path(bytes: &[u8]) -> Cow<'_, Path> {
+    use std::os::unix::ffi::OsStrExt as _;
+    Cow::Borrowed(Path::new(std::ffi::OsStr::from_bytes(bytes)))
+}
+
+/// Returns the path that git's `bytes` name, in the form of the operating system.
+#[cfg(not(unix))]
+pub fn bytes_to_os_path(bytes: &[u8]) -> Cow<'_, Path> {
+    Cow::Owned(PathBuf::from(String::from_utf8_lossy(bytes).into_owned()))
+}
+
+/// Returns the bytes by which git names a relative path of the operating system.
+#[cfg(unix)]
+pub fn os_path_to_bytes(path: &Path) -> Cow<'_, [u8]> {
+    use std::os::unix::ffi::OsStrExt as _;
+    Cow::Borrowed(path.as_os_str().as_bytes())
+}
+
+/// Returns the bytes by which git names a relative path of the operating system.
+#[cfg(not(unix))]
+pub fn os_path_to_bytes(path: &Path) -> Cow<'_, [u8]> {
+    Cow::Owned(path.to_string_lossy().replace('\\', "/").into_bytes())
+}
+
+/// Joins a path that git names to a folder.
+pub fn join(folder: &Path, path: &RepoPath) -> PathBuf {
+    folder.join(path.to_os_path())
+}
+
+impl fmt::Debug for RepoPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "RepoPath({:?})", self.display())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_that_leave_the_work_tree_are_refused() {
+        for bad in ["", "/", "/a", "a//b", "a/", "..", "a/../b", "./a", "a\0b"] {
+            assert_eq!(RepoPath::parse(bad.as_bytes()), None, "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn any_other_bytes_are_kept() {
+        for good in [
+            &b"a"[..],
+            b"a/b.png",
+            b" lead/trail ",
+            b"nl\n\"q\"",
+            b"\xff\xfe.npy",
+            b"...",
+        ] {
+            let path = RepoPath::parse(good).expect("a path");
+            assert_eq!(path.as_bytes(), good);
+            assert_eq!(&*os_path_to_bytes(&path.to_os_path()), good);
+        }
+        let path = RepoPath::parse(b"d/e.x").expect("a path");
+        assert_eq!(path.file_name(), b"e.x");
+    }
+
+    #[test]
+    fn gits_own_folder_is_recognised_in_any_case() {
+        let enters = |text: &str| {
+            RepoPath::parse(text.as_bytes())
+                .expect("a path")
+                .enters_git_dir()
+        };
+        assert!(enters(".git/config") && enters("sub/.GIT/hooks/x") && enters("GIT~1/x"));
+        assert!(!enters(".gitignore") && !enters("git/x"));
+    }
+}
