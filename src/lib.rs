@@ -1,6 +1,7 @@
 //! git-lake.
 
 pub mod digest;
+pub mod fs;
 pub mod lake_url;
 pub mod object_name;
 pub mod oid;

@@ -1,0 +1,159 @@
+//! What differs by operating system, in one place.
+
+use std::fs::{File, Metadata};
+use std::io;
+use std::path::Path;
+
+use super::Shared;
+
+#[cfg(unix)]
+mod imp {
+    use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
+
+    use super::*;
+
+    pub(super) fn stage_mode(builder: &mut tempfile::Builder<'_, '_>, shared: Shared) {
+        if shared == Shared::Yes {
+            // Less the umask, as for any file that `open(2)` makes.
+            builder.permissions(std::fs::Permissions::from_mode(0o666));
+        }
+    }
+
+    pub(super) fn sync_folder(folder: &Path) -> io::Result<()> {
+        File::open(folder)?.sync_all()
+    }
+
+    pub(super) fn free_bytes(path: &Path) -> io::Result<u64> {
+        let stat = rustix::fs::statvfs(path)?;
+        Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
+    }
+
+    pub(super) fn is_sealed(metadata: &Metadata) -> bool {
+        metadata.mode() & 0o222 == 0
+    }
+
+    pub(super) fn seal(path: &Path) -> io::Result<()> {
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o444))
+    }
+
+    pub(super) fn open_regular(path: &Path) -> io::Result<File> {
+        let no_follow = rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK;
+        let flags = i32::try_from(no_follow.bits()).expect("open flags are small");
+        let file = std::fs::OpenOptions::new()
+            .read(true)
+            .custom_flags(flags)
+            .open(path)?;
+        super::check_regular(file)
+    }
+}
+
+#[cfg(not(unix))]
+mod imp {
+    use super::*;
+
+    pub(super) fn stage_mode(_: &mut tempfile::Builder<'_, '_>, _: Shared) {}
+
+    pub(super) fn sync_folder(_: &Path) -> io::Result<()> {
+        Ok(())
+    }
+
+    pub(super) fn free_bytes(_: &Path) -> io::Result<u64> {
+        Ok(u64::MAX)
+    }
+
+    pub(super) fn is_sealed(metadata: &Metadata) -> bool {
+        metadata.permissions().readonly()
+    }
+
+    pub(super) fn seal(path: &Path) -> io::Result<()> {
+        let mut permissions = std::fs::metadata(path)?.permissions();
+        permissions.set_readonly(true);
+        std::fs::set_permissions(path, permissions)
+    }
+
+    pub(super) fn open_regular(path: &Path) -> io::Result<File> {
+        if std::fs::symlink_metadata(path)?.is_file() {
+            super::check_regular(File::open(path)?)
+        } else {
+            Err(super::not_regular())
+        }
+    }
+}
+
+fn not_regular() -> io::Error {
+    io::Error::other("it is no regular file")
+}
+
+fn check_regular(file: File) -> io::Result<File> {
+    if file.metadata()?.is_file() {
+        Ok(file)
+    } else {
+        Err(not_regular())
+    }
+}
+
+/// Sets the mode that staged files get.
+pub(super) fn stage_mode(builder: &mut tempfile::Builder<'_, '_>, shared: Shared) {
+    imp::stage_mode(builder, shared);
+}
+
+/// Syncs the entries of a folder, where the system can.
+pub(super) fn sync_folder(folder: &Path) -> io::Result<()> {
+    imp::sync_folder(folder)
+}
+
+/// Flushes the whole file system that holds `path`; false if it is not one known to do so.
+#[cfg(target_os = "linux")]
+pub(super) fn sync_file_system(path: &Path) -> io::Result<bool> {
+    // Magic numbers from Linux' include/uapi/linux/magic.h. Network file systems and FUSE are left
+    // out: their syncfs may return before the other side has the data on disk.
+    const KNOWN: [rustix::fs::FsWord; 6] = [
+        0xEF53,                                // ext2, ext3, ext4
+        0x5846_5342,                           // xfs
+        0x9123_683E_u32 as rustix::fs::FsWord, // btrfs
+        0xF2F5_2010_u32 as rustix::fs::FsWord, // f2fs
+        0x794C_7630,                           // overlayfs
+        0x0102_1994,                           // tmpfs: nothing to flush
+    ];
+    let file = File::open(path)?;
+    if !KNOWN.contains(&rustix::fs::fstatfs(&file)?.f_type) {
+        return Ok(false);
+    }
+    rustix::fs::syncfs(&file)?;
+    Ok(true)
+}
+
+/// Flushes the whole file system that holds `path`; false if it is not one known to do so.
+#[cfg(not(target_os = "linux"))]
+pub(super) fn sync_file_system(_: &Path) -> io::Result<bool> {
+    Ok(false)
+}
+
+/// Returns how many bytes the user may still write on the file system of `path`.
+///
+/// # Errors
+/// If the path does not exist.
+pub fn free_bytes(path: &Path) -> io::Result<u64> {
+    imp::free_bytes(path)
+}
+
+/// Returns true if nobody may write to the file, which is how the store marks what is on disk for good.
+pub fn is_sealed(metadata: &Metadata) -> bool {
+    imp::is_sealed(metadata)
+}
+
+/// Takes away everybody's right to write to the file.
+///
+/// # Errors
+/// If the mode cannot be changed.
+pub fn seal(path: &Path) -> io::Result<()> {
+    imp::seal(path)
+}
+
+/// Opens a regular file for reading; a symbolic link, pipe or device is an error and never waited for.
+///
+/// # Errors
+/// If the file cannot be opened or is no regular file.
+pub fn open_regular(path: &Path) -> io::Result<File> {
+    imp::open_regular(path)
+}
