@@ -7,3 +7,4 @@ pub mod object_name;
 pub mod oid;
 pub mod pointer;
 pub mod repo_path;
+pub mod store;

@@ -32,8 +32,12 @@ mod imp {
         metadata.mode() & 0o222 == 0
     }
 
-    pub(super) fn seal(path: &Path) -> io::Result<()> {
-        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o444))
+    pub(super) fn seal_inode(path: &Path, inode: u64) -> io::Result<()> {
+        let file = open_regular(path)?;
+        if file.metadata()?.ino() == inode {
+            file.set_permissions(std::fs::Permissions::from_mode(0o444))?;
+        }
+        Ok(())
     }
 
     pub(super) fn open_regular(path: &Path) -> io::Result<File> {
@@ -65,7 +69,7 @@ mod imp {
         metadata.permissions().readonly()
     }
 
-    pub(super) fn seal(path: &Path) -> io::Result<()> {
+    pub(super) fn seal_inode(path: &Path, _: u64) -> io::Result<()> {
         let mut permissions = std::fs::metadata(path)?.permissions();
         permissions.set_readonly(true);
         std::fs::set_permissions(path, permissions)
@@ -142,12 +146,12 @@ pub fn is_sealed(metadata: &Metadata) -> bool {
     imp::is_sealed(metadata)
 }
 
-/// Takes away everybody's right to write to the file.
+/// Takes away everybody's right to write to the file, if it still is the one with this [`inode`].
 ///
 /// # Errors
 /// If the mode cannot be changed.
-pub fn seal(path: &Path) -> io::Result<()> {
-    imp::seal(path)
+pub fn seal_inode(path: &Path, inode: u64) -> io::Result<()> {
+    imp::seal_inode(path, inode)
 }
 
 /// Opens a regular file for reading; a symbolic link, pipe or device is an error and never waited for.
@@ -156,4 +160,54 @@ pub fn seal(path: &Path) -> io::Result<()> {
 /// If the file cannot be opened or is no regular file.
 pub fn open_regular(path: &Path) -> io::Result<File> {
     imp::open_regular(path)
+}
+
+/// Returns a number that tells files on one file system apart; 0 where there is none.
+#[cfg(unix)]
+pub fn inode(metadata: &Metadata) -> u64 {
+    std::os::unix::fs::MetadataExt::ino(metadata)
+}
+
+/// Returns a number that tells files on one file system apart; 0 where there is none.
+#[cfg(not(unix))]
+pub fn inode(_: &Metadata) -> u64 {
+    0
+}
+
+/// Returns true if both folders are on one file system, so that a rename between them works.
+#[cfg(unix)]
+pub fn same_file_system(one: &Path, other: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt as _;
+    let device = |path: &Path| std::fs::metadata(path).map(|metadata| metadata.dev()).ok();
+    device(one).is_some_and(|one| device(other) == Some(one))
+}
+
+/// Returns true if both folders are on one file system, so that a rename between them works.
+#[cfg(not(unix))]
+pub fn same_file_system(_: &Path, _: &Path) -> bool {
+    false
+}
+
+/// Makes `target` executable by whom `model` is executable, where its own mode lets them read.
+///
+/// # Errors
+/// If the mode cannot be changed.
+#[cfg(unix)]
+pub fn copy_executable(model: &Metadata, target: &File) -> io::Result<()> {
+    use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+    let mode = target.metadata()?.mode();
+    let executable = mode | (model.mode() & 0o111);
+    if executable == mode {
+        return Ok(());
+    }
+    target.set_permissions(std::fs::Permissions::from_mode(executable & 0o777))
+}
+
+/// Does nothing: there is no executable bit.
+///
+/// # Errors
+/// Never.
+#[cfg(not(unix))]
+pub fn copy_executable(_: &Metadata, _: &File) -> io::Result<()> {
+    Ok(())
 }

@@ -1,0 +1,105 @@
+//! An object becomes a file of the work tree.
+
+use std::fs::Metadata;
+use std::io::{self, Read as _};
+use std::path::Path;
+
+use super::{Error, Store};
+use crate::digest::Hasher;
+use crate::fs::beneath::Parent;
+use crate::fs::{IoContext as _, Shared, platform};
+use crate::oid::Oid;
+use crate::repo_path::RepoPath;
+
+/// What came of putting content in the place of a pointer.
+#[derive(Debug)]
+pub enum Outcome {
+    /// The file has the content now; these are its new stat data.
+    Filled(Metadata),
+    /// The file is not exactly the pointer any more: the user's, so it was left alone.
+    Changed,
+    /// There is no file at the path.
+    Gone,
+    /// The object is not in the store.
+    NotStored,
+}
+
+impl Store {
+    /// Replaces the file at `path` by the object's content, if the file is exactly `pointer`.
+    ///
+    /// The content is verified on the way, keeps the file's executable bit and time of modification,
+    /// and appears by rename; no symbolic link is followed. The staged file lies in the git dir, or
+    /// beside the target where that is another file system. Not synced: git's files are not either.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`], or if reading or writing fails.
+    pub fn materialize(
+        &self,
+        work_tree: &Path,
+        path: &RepoPath,
+        pointer: &[u8],
+        oid: Oid,
+        size: u64,
+    ) -> Result<Outcome, Error> {
+        let shown = crate::repo_path::join(work_tree, path);
+        let Some(parent) = Parent::open(work_tree, path).context(&shown)? else {
+            return Ok(Outcome::Gone);
+        };
+        let Some(before) = pointer_file(&parent, pointer).context(&shown)? else {
+            return Ok(Outcome::Changed);
+        };
+        let Some(mut source) = self.open(oid)? else {
+            return Ok(Outcome::NotStored);
+        };
+        let tmp = self.tmp_folder()?;
+        let folder = shown.parent().unwrap_or(work_tree);
+        let near = if platform::same_file_system(&tmp, folder) {
+            tmp.as_path()
+        } else {
+            folder
+        };
+        let mut staged = crate::fs::stage(near, Shared::Yes)?;
+        let mut hasher = Hasher::default();
+        let mut limited = (&mut source).take(size + 1);
+        super::copy_hashing(&mut limited, staged.as_file_mut(), &mut hasher).context(&shown)?;
+        let hashed = hasher.finish();
+        if hashed.oid != oid || hashed.size != size {
+            return Err(self.damaged(oid)?);
+        }
+        platform::copy_executable(&before, staged.as_file()).context(&shown)?;
+        if let Ok(modified) = before.modified() {
+            staged.as_file().set_modified(modified).context(&shown)?;
+        }
+        // The user may have saved the file while the copy was made.
+        if !same_file(
+            pointer_file(&parent, pointer).context(&shown)?.as_ref(),
+            &before,
+        ) {
+            return Ok(Outcome::Changed);
+        }
+        parent.replace_with(staged.path()).context(&shown)?;
+        let metadata = staged.as_file().metadata().context(&shown)?;
+        // The name is gone; dropping the handle would only look for it.
+        drop(staged.into_temp_path().keep());
+        Ok(Outcome::Filled(metadata))
+    }
+}
+
+/// Returns the file's stat data if it is exactly the pointer.
+fn pointer_file(parent: &Parent, pointer: &[u8]) -> io::Result<Option<Metadata>> {
+    let Ok(file) = parent.open_file() else {
+        return Ok(None);
+    };
+    let metadata = file.metadata()?;
+    let mut bytes = Vec::with_capacity(pointer.len() + 1);
+    file.take(pointer.len() as u64 + 1)
+        .read_to_end(&mut bytes)?;
+    Ok((bytes == pointer).then_some(metadata))
+}
+
+fn same_file(now: Option<&Metadata>, before: &Metadata) -> bool {
+    now.is_some_and(|now| {
+        platform::inode(now) == platform::inode(before)
+            && now.modified().ok() == before.modified().ok()
+    })
+}

@@ -1,0 +1,318 @@
+//! What this clone holds by itself: objects, what is owed, what is proved.
+//!
+//! **Not a cache**: an object that is not uploaded yet exists nowhere else. Everything lives below
+//! `<git common dir>/lake/v1/`, shared by all work trees of a clone; `docs/local-state.md` specifies
+//! it. Any number of processes may use it at once: files appear by rename, logs grow by appending,
+//! and nothing here holds a lock while git waits.
+//!
+//! An object is *stored* when its size is right and nobody may write to it: the right to write is
+//! taken away only after its bytes and its name were synced, so the mode bits record durability in
+//! the same place as the object. Anything else under an object's name is replaced or verified.
+
+use std::collections::HashMap;
+use std::fs::{File, Metadata};
+use std::io::{self, Read as _};
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::time::Duration;
+
+use crate::digest::{COPY_BUFFER_BYTES, Hasher};
+use crate::fs::{IoContext as _, PathError, if_exists, platform};
+use crate::oid::Oid;
+
+pub mod blob_map;
+pub mod materialize;
+pub mod queue;
+pub mod receipts;
+pub mod stage;
+
+/// Staged files that nobody published for this long belong to processes that died.
+const STALE_AFTER: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Says what could not be done with the local state.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A file or folder could not be read or written.
+    #[error("Could not use the object store: {0}")]
+    Path(#[from] PathError),
+    /// The stored bytes are not those of the object.
+    #[error("The stored object {oid} is damaged; it was set aside as `{}`", .aside.display())]
+    Damaged {
+        /// The object.
+        oid: Oid,
+        /// Where the damaged bytes are now.
+        aside: PathBuf,
+    },
+    /// The bytes in hand are not those of the object that they were said to be.
+    #[error("The bytes received are not those of object {expected}")]
+    WrongBytes {
+        /// The object that was wanted.
+        expected: Oid,
+    },
+}
+
+impl Error {
+    /// Returns true if the disk or the quota is full.
+    pub fn is_full(&self) -> bool {
+        matches!(self, Self::Path(error) if error.is_full())
+    }
+}
+
+/// The local state of one clone. Opening it touches nothing; folders appear with their first file.
+#[derive(Debug)]
+pub struct Store {
+    root: PathBuf,
+    /// Objects that this process published and has not synced, with the inode that it wrote.
+    unsynced: Mutex<HashMap<Oid, u64>>,
+    /// Objects that this process verified, with the file's stamp at that time.
+    verified: Mutex<HashMap<Oid, Stamp>>,
+}
+
+/// What tells that a file was not written to since.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Stamp {
+    size: u64,
+    modified: Option<std::time::SystemTime>,
+    inode: u64,
+}
+
+impl Stamp {
+    fn of(metadata: &Metadata) -> Self {
+        let modified = metadata.modified().ok();
+        Self {
+            size: metadata.len(),
+            modified,
+            inode: platform::inode(metadata),
+        }
+    }
+}
+
+/// How an object stands in the store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Presence {
+    /// Not there, or with another size.
+    Absent,
+    /// There with the right size, but not known to have reached the disk: verify or replace it.
+    Unproven,
+    /// There, synced.
+    Stored,
+}
+
+impl Store {
+    /// Names the local state of the clone whose common git dir is `common_dir`.
+    pub fn at(common_dir: &Path) -> Self {
+        let root = common_dir.join("lake").join("v1");
+        Self {
+            root,
+            unsynced: Mutex::default(),
+            verified: Mutex::default(),
+        }
+    }
+
+    /// Returns the folder that holds the local state.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// Returns the folder for staged files, creating it.
+    ///
+    /// # Errors
+    /// If it cannot be created.
+    pub fn tmp_folder(&self) -> Result<PathBuf, PathError> {
+        let tmp = self.root.join("tmp");
+        std::fs::create_dir_all(&tmp).context(&tmp)?;
+        Ok(tmp)
+    }
+
+    /// Returns where an object is or would be.
+    pub fn object_path(&self, oid: Oid) -> PathBuf {
+        let hex = oid.to_hex();
+        self.root.join("objects").join(&hex[..2]).join(hex)
+    }
+
+    /// Tells how an object stands, by its name, size and mode; reads no content.
+    ///
+    /// # Errors
+    /// If the store cannot be searched.
+    pub fn presence(&self, oid: Oid, size: u64) -> Result<Presence, PathError> {
+        let path = self.object_path(oid);
+        let metadata = if_exists(std::fs::symlink_metadata(&path)).context(&path)?;
+        Ok(match metadata {
+            Some(metadata) if metadata.is_file() && metadata.len() == size => {
+                let written_here = self
+                    .unsynced
+                    .lock()
+                    .expect("no holder panics")
+                    .get(&oid)
+                    .copied();
+                let is_ours = written_here == Some(platform::inode(&metadata));
+                if platform::is_sealed(&metadata) || is_ours {
+                    Presence::Stored
+                } else {
+                    Presence::Unproven
+                }
+            }
+            _ => Presence::Absent,
+        })
+    }
+
+    /// Opens an object without looking at its content; `None` if it is absent.
+    ///
+    /// # Errors
+    /// If it cannot be opened or is no regular file.
+    pub fn open(&self, oid: Oid) -> Result<Option<File>, PathError> {
+        let path = self.object_path(oid);
+        if_exists(platform::open_regular(&path)).context(&path)
+    }
+
+    /// Reads a whole object into memory and verifies it; `None` if it is absent or of another size.
+    ///
+    /// The caller bounds `size`. A damaged object is set aside first.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`], or if it cannot be read.
+    pub fn read_verified(&self, oid: Oid, size: u64) -> Result<Option<Vec<u8>>, Error> {
+        let path = self.object_path(oid);
+        let Some(file) = self.open(oid)? else {
+            return Ok(None);
+        };
+        if file.metadata().context(&path)?.len() != size {
+            return Ok(None);
+        }
+        let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or_default());
+        file.take(size).read_to_end(&mut bytes).context(&path)?;
+        if Oid::of(&bytes) == oid {
+            Ok(Some(bytes))
+        } else {
+            Err(self.damaged(oid)?)
+        }
+    }
+
+    /// Opens an object whose content was verified, in constant memory; `None` if it is absent or of
+    /// another size. A file that this process verified before and that was not written to since is
+    /// not read again.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`], or if it cannot be read.
+    pub fn open_verified(&self, oid: Oid, size: u64) -> Result<Option<File>, Error> {
+        let path = self.object_path(oid);
+        let Some(mut file) = self.open(oid)? else {
+            return Ok(None);
+        };
+        let metadata = file.metadata().context(&path)?;
+        let stamp = Stamp::of(&metadata);
+        if stamp.size != size {
+            return Ok(None);
+        }
+        if self.verified.lock().expect("no holder panics").get(&oid) == Some(&stamp) {
+            return Ok(Some(file));
+        }
+        let hashed = crate::digest::hash_reader(&mut file, &[]).context(&path)?;
+        if hashed.oid != oid {
+            return Err(self.damaged(oid)?);
+        }
+        self.verified
+            .lock()
+            .expect("no holder panics")
+            .insert(oid, stamp);
+        io::Seek::rewind(&mut file).context(&path)?;
+        Ok(Some(file))
+    }
+
+    /// Remembers that this process has just hashed the bytes that it stored, where that saves much.
+    fn note_verified(&self, oid: Oid, metadata: &Metadata) {
+        if metadata.len() < COPY_BUFFER_BYTES as u64 {
+            return;
+        }
+        self.verified
+            .lock()
+            .expect("no holder panics")
+            .insert(oid, Stamp::of(metadata));
+    }
+
+    /// Moves damaged bytes out of the way, so that the object can be stored again.
+    fn damaged(&self, oid: Oid) -> Result<Error, PathError> {
+        let folder = self.root.join("damaged");
+        std::fs::create_dir_all(&folder).context(&folder)?;
+        let aside = folder.join(oid.to_hex());
+        let path = self.object_path(oid);
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "nothing is published, something is put away"
+        )]
+        if_exists(std::fs::rename(&path, &aside)).context(&path)?;
+        Ok(Error::Damaged { oid, aside })
+    }
+
+    /// Makes every object that this process published durable, in one batch, and records it.
+    ///
+    /// Does nothing when there is nothing new. Safe to call again after a failure.
+    ///
+    /// # Errors
+    /// If the disk reports a failed write; the objects stay unproven then.
+    pub fn sync(&self) -> Result<(), PathError> {
+        let pending: Vec<(Oid, u64)> = self
+            .unsynced
+            .lock()
+            .expect("no holder panics")
+            .iter()
+            .map(|(o, i)| (*o, *i))
+            .collect();
+        let paths: Vec<PathBuf> = pending
+            .iter()
+            .map(|(oid, _)| self.object_path(*oid))
+            .collect();
+        crate::fs::sync::batch(&paths)?;
+        for ((oid, inode), path) in pending.iter().zip(&paths) {
+            // Another process may have put its own, unsynced copy there: that one is its to seal.
+            if_exists(platform::seal_inode(path, *inode)).context(path)?;
+            self.unsynced.lock().expect("no holder panics").remove(oid);
+        }
+        Ok(())
+    }
+
+    /// Removes what processes that died left staged, if it is older than a day.
+    ///
+    /// # Errors
+    /// If the folder cannot be read.
+    pub fn sweep_tmp(&self) -> Result<(), PathError> {
+        let tmp = self.root.join("tmp");
+        let Some(entries) = if_exists(std::fs::read_dir(&tmp)).context(&tmp)? else {
+            return Ok(());
+        };
+        for entry in entries.flatten() {
+            let modified = entry.metadata().and_then(|metadata| metadata.modified());
+            if modified.is_ok_and(|time| time.elapsed().is_ok_and(|age| age > STALE_AFTER)) {
+                // Another process may sweep at the same time.
+                drop(std::fs::remove_file(entry.path()));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Copies what is left of `file` while hashing it; returns the digest of what was copied.
+///
+/// # Errors
+/// Those of reading and writing.
+pub(crate) fn copy_hashing(
+    file: &mut dyn io::Read,
+    target: &mut dyn io::Write,
+    hasher: &mut Hasher,
+) -> io::Result<()> {
+    let mut buffer = vec![0; COPY_BUFFER_BYTES];
+    loop {
+        match file.read(&mut buffer) {
+            Ok(0) => return Ok(()),
+            Ok(count) => {
+                hasher.update(&buffer[..count]);
+                target.write_all(&buffer[..count])?;
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,221 @@
+//! How objects enter the store: staged, hashed as they pass, renamed to their name.
+
+use std::io::{self, Write};
+use std::path::Path;
+
+use tempfile::NamedTempFile;
+
+use super::{Error, Presence, Store};
+use crate::digest::{HashName, Hashed, Hasher};
+use crate::fs::{IoContext as _, PathError, Shared, platform};
+use crate::oid::Oid;
+
+/// An object on its way into the store. Dropping it leaves nothing behind.
+#[derive(Debug)]
+pub struct StagedObject<'a> {
+    store: &'a Store,
+    file: NamedTempFile,
+}
+
+impl Store {
+    /// Begins to stage an object of any size.
+    ///
+    /// # Errors
+    /// If the store cannot be written.
+    pub fn stage(&self) -> Result<StagedObject<'_>, PathError> {
+        let file = crate::fs::stage(&self.tmp_folder()?, Shared::No)?;
+        Ok(StagedObject { store: self, file })
+    }
+
+    /// Stores content that is in memory; writes nothing if it is stored already.
+    ///
+    /// `oid` must be the digest of `bytes`. On return the object is under its final name, safe from
+    /// any kill; it is safe from power loss after [`Store::sync`].
+    ///
+    /// # Errors
+    /// If the store cannot be written.
+    pub fn put(&self, oid: Oid, bytes: &[u8]) -> Result<(), PathError> {
+        if self.presence(oid, bytes.len() as u64)? == Presence::Stored {
+            return Ok(());
+        }
+        let mut staged = self.stage()?;
+        staged.file.write_all(bytes).context(staged.path())?;
+        staged.publish(oid)
+    }
+
+    /// Copies a stream into the store, verifying it on the way; nothing appears on a mismatch.
+    ///
+    /// Reads at most one byte more than `size`.
+    ///
+    /// # Errors
+    /// [`Error::WrongBytes`], or if reading or writing fails (reading errors carry the store's path).
+    pub fn put_stream(&self, oid: Oid, size: u64, reader: &mut dyn io::Read) -> Result<(), Error> {
+        let mut staged = self.stage()?;
+        let path = staged.path().to_owned();
+        let mut hasher = Hasher::default();
+        let mut limited = io::Read::take(reader, size + 1);
+        super::copy_hashing(&mut limited, staged.file.as_file_mut(), &mut hasher).context(&path)?;
+        let hashed = hasher.finish();
+        if hashed.oid != oid || hashed.size != size {
+            return Err(Error::WrongBytes { expected: oid });
+        }
+        staged.publish(oid)?;
+        Ok(())
+    }
+}
+
+impl StagedObject<'_> {
+    fn path(&self) -> &Path {
+        self.file.path()
+    }
+
+    /// Gives the staged bytes, which must hash to `oid`, their final name.
+    ///
+    /// # Errors
+    /// If the store cannot be written.
+    pub fn publish(self, oid: Oid) -> Result<(), PathError> {
+        let target = self.store.object_path(oid);
+        let path = self.file.path().to_owned();
+        let metadata = self.file.as_file().metadata().context(&path)?;
+        let folder = target.parent().expect("an object lies in a folder");
+        std::fs::create_dir_all(folder).context(folder)?;
+        crate::fs::publish(self.file, &target)?;
+        let inode = platform::inode(&metadata);
+        self.store
+            .unsynced
+            .lock()
+            .expect("no holder panics")
+            .insert(oid, inode);
+        self.store.note_verified(oid, &metadata);
+        Ok(())
+    }
+}
+
+impl Write for StagedObject<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.file.as_file_mut().write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Takes in a stream of unknown size, comparing it with an object that is expected to be the same.
+///
+/// As long as the bytes equal those of the expected object nothing is written; from the first
+/// difference on they are staged, beginning with a copy of what was equal. So unchanged large content
+/// costs a read and a hash.
+pub struct Intake<'a> {
+    store: &'a Store,
+    hasher: Hasher,
+    state: State<'a>,
+}
+
+enum State<'a> {
+    /// All bytes so far equal the beginning of the stored object.
+    Comparing {
+        expected: std::fs::File,
+        equal: u64,
+        there: Vec<u8>,
+    },
+    Staging(StagedObject<'a>),
+}
+
+impl<'a> Intake<'a> {
+    /// Begins to take in content; `expected` is the object that is likely to come.
+    ///
+    /// # Errors
+    /// If the store cannot be written.
+    pub fn begin(
+        store: &'a Store,
+        hashes: &[HashName],
+        expected: Option<Oid>,
+    ) -> Result<Self, PathError> {
+        let expected = expected.map(|oid| store.open(oid)).transpose()?.flatten();
+        let state = match expected {
+            Some(expected) => State::Comparing {
+                expected,
+                equal: 0,
+                there: Vec::new(),
+            },
+            None => State::Staging(store.stage()?),
+        };
+        Ok(Self {
+            store,
+            hasher: Hasher::new(hashes),
+            state,
+        })
+    }
+
+    /// Takes in the next bytes.
+    ///
+    /// # Errors
+    /// If the store cannot be written.
+    pub fn write(&mut self, bytes: &[u8]) -> Result<(), PathError> {
+        self.hasher.update(bytes);
+        if let State::Comparing {
+            expected,
+            equal,
+            there,
+        } = &mut self.state
+        {
+            there.resize(bytes.len(), 0);
+            if io::Read::read_exact(expected, there).is_ok() && there == bytes {
+                *equal += bytes.len() as u64;
+                return Ok(());
+            }
+            let equal = *equal;
+            self.state = State::Staging(self.store.stage_prefix(expected, equal)?);
+        }
+        let State::Staging(staged) = &mut self.state else {
+            unreachable!("staging since above")
+        };
+        staged
+            .file
+            .as_file_mut()
+            .write_all(bytes)
+            .context(staged.file.path())
+    }
+
+    /// Ends the content: on return the object is in the store under its final name, safe from any kill.
+    ///
+    /// # Errors
+    /// If the store cannot be written.
+    pub fn finish(self) -> Result<Hashed, PathError> {
+        let hashed = self.hasher.finish();
+        let is_stored = self.store.presence(hashed.oid, hashed.size)? == Presence::Stored;
+        match self.state {
+            _ if is_stored => {}
+            State::Staging(staged) => staged.publish(hashed.oid)?,
+            State::Comparing {
+                mut expected,
+                equal,
+                ..
+            } => {
+                self.store
+                    .stage_prefix(&mut expected, equal)?
+                    .publish(hashed.oid)?;
+            }
+        }
+        Ok(hashed)
+    }
+}
+
+impl Store {
+    /// Stages a copy of the first `size` bytes of `file`.
+    fn stage_prefix(
+        &self,
+        file: &mut std::fs::File,
+        size: u64,
+    ) -> Result<StagedObject<'_>, PathError> {
+        let mut staged = self.stage()?;
+        let path = staged.path().to_owned();
+        io::Seek::rewind(file).context(&path)?;
+        let copied = io::copy(&mut io::Read::take(file, size), staged.file.as_file_mut());
+        if copied.context(&path)? != size {
+            return Err(io::Error::from(io::ErrorKind::UnexpectedEof)).context(&path);
+        }
+        Ok(staged)
+    }
+}

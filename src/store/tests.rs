@@ -1,0 +1,190 @@
+#![expect(clippy::disallowed_methods, reason = "tests damage files on purpose")]
+
+use std::io::Write as _;
+
+use super::*;
+use crate::store::stage::Intake;
+
+fn store() -> (tempfile::TempDir, Store) {
+    let dir = tempfile::tempdir().expect("a folder");
+    let store = Store::at(dir.path());
+    (dir, store)
+}
+
+fn files_in(folder: &Path) -> usize {
+    std::fs::read_dir(folder).map_or(0, Iterator::count)
+}
+
+#[test]
+fn an_object_counts_as_stored_elsewhere_only_after_the_sync() {
+    let (dir, store) = store();
+    let oid = Oid::of(b"content");
+    assert_eq!(store.presence(oid, 7).expect("reads"), Presence::Absent);
+    store.put(oid, b"content").expect("writes");
+    assert_eq!(
+        store.presence(oid, 7).expect("reads"),
+        Presence::Stored,
+        "it is this process's own"
+    );
+    let other = Store::at(dir.path());
+    assert_eq!(other.presence(oid, 7).expect("reads"), Presence::Unproven);
+    store.sync().expect("syncs");
+    assert_eq!(other.presence(oid, 7).expect("reads"), Presence::Stored);
+    assert_eq!(
+        other.presence(oid, 8).expect("reads"),
+        Presence::Absent,
+        "the size is wrong"
+    );
+}
+
+#[test]
+fn an_unproven_object_is_replaced_and_a_stored_one_is_not_written_again() {
+    let (dir, store) = store();
+    let oid = Oid::of(b"content");
+    store.put(oid, b"content").expect("writes");
+    let inode =
+        |store: &Store| platform::inode(&std::fs::metadata(store.object_path(oid)).expect("there"));
+    let first = inode(&store);
+    let other = Store::at(dir.path());
+    other.put(oid, b"content").expect("writes");
+    let second = inode(&other);
+    assert_ne!(first, second);
+    store.sync().expect("seals only what it wrote");
+    assert_eq!(
+        Store::at(dir.path()).presence(oid, 7).expect("reads"),
+        Presence::Unproven
+    );
+    other.sync().expect("syncs");
+    Store::at(dir.path())
+        .put(oid, b"content")
+        .expect("nothing to do");
+    assert_eq!(inode(&store), second);
+}
+
+#[test]
+fn damaged_objects_are_set_aside_and_never_handed_out() {
+    let (_dir, store) = store();
+    let oid = Oid::of(b"content");
+    store.put(oid, b"content").expect("writes");
+    std::fs::write(store.object_path(oid), b"c0ntent").expect("damages");
+    let error = store.read_verified(oid, 7).expect_err("damaged");
+    assert!(
+        matches!(&error, Error::Damaged { aside, .. } if aside.exists()),
+        "{error}"
+    );
+    assert_eq!(store.read_verified(oid, 7).expect("absent now"), None);
+    store.put(oid, b"content").expect("writes");
+    std::fs::write(store.object_path(oid), b"c0ntent").expect("damages");
+    assert!(matches!(
+        store.open_verified(oid, 7),
+        Err(Error::Damaged { .. })
+    ));
+}
+
+#[test]
+fn a_stream_with_the_wrong_bytes_leaves_nothing() {
+    let (_dir, store) = store();
+    let oid = Oid::of(b"content");
+    for wrong in [&b"c0ntent"[..], b"conten", b"content and more"] {
+        let error = store
+            .put_stream(oid, 7, &mut &*wrong)
+            .expect_err("other bytes");
+        assert!(matches!(error, Error::WrongBytes { .. }));
+        assert_eq!(store.presence(oid, 7).expect("reads"), Presence::Absent);
+    }
+    store
+        .put_stream(oid, 7, &mut &b"content"[..])
+        .expect("the right bytes");
+    assert_eq!(
+        store.read_verified(oid, 7).expect("reads").as_deref(),
+        Some(&b"content"[..])
+    );
+    assert_eq!(files_in(&store.tmp_folder().expect("there")), 0);
+}
+
+#[test]
+fn an_intake_that_equals_the_expected_object_writes_nothing() {
+    let (_dir, store) = store();
+    let old: Vec<u8> = (0..100_000u32).flat_map(u32::to_le_bytes).collect();
+    let old_oid = Oid::of(&old);
+    store.put(old_oid, &old).expect("writes");
+    let mut intake = Intake::begin(&store, &[], Some(old_oid)).expect("begins");
+    old.chunks(65_516)
+        .for_each(|chunk| intake.write(chunk).expect("compares"));
+    assert_eq!(files_in(&store.root().join("tmp")), 0);
+    assert_eq!(intake.finish().expect("the same").oid, old_oid);
+}
+
+#[test]
+fn an_intake_that_differs_late_is_shorter_or_longer_is_stored_whole() {
+    let (_dir, store) = store();
+    let old: Vec<u8> = (0..100_000u32).flat_map(u32::to_le_bytes).collect();
+    let old_oid = Oid::of(&old);
+    store.put(old_oid, &old).expect("writes");
+    let mut changed = old.clone();
+    changed[399_000] ^= 1;
+    let longer = [&old[..], b"tail"].concat();
+    for new in [
+        &changed[..],
+        &longer,
+        &old[..300_000],
+        &old[..65_516],
+        b"short",
+    ] {
+        let mut intake = Intake::begin(&store, &[], Some(old_oid)).expect("begins");
+        new.chunks(65_516)
+            .for_each(|chunk| intake.write(chunk).expect("writes"));
+        let hashed = intake.finish().expect("stores");
+        assert_eq!((hashed.oid, hashed.size), (Oid::of(new), new.len() as u64));
+        let stored = store.read_verified(hashed.oid, hashed.size).expect("reads");
+        assert_eq!(stored.as_deref(), Some(new));
+    }
+}
+
+#[test]
+fn dropping_a_staged_object_leaves_nothing() {
+    let (_dir, store) = store();
+    let mut staged = store.stage().expect("begins");
+    staged.write_all(b"half").expect("writes");
+    drop(staged);
+    assert_eq!(files_in(&store.tmp_folder().expect("there")), 0);
+}
+
+#[cfg(unix)]
+#[test]
+fn materializing_keeps_mode_and_time_and_spares_changed_files() {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use crate::repo_path::RepoPath;
+    use crate::store::materialize::Outcome;
+
+    let (dir, store) = store();
+    let oid = Oid::of(b"content");
+    store.put(oid, b"content").expect("writes");
+    let tree = dir.path().join("tree");
+    std::fs::create_dir(&tree).expect("creates");
+    let path = RepoPath::parse(b"run.bin").expect("a path");
+    let file = tree.join("run.bin");
+    std::fs::write(&file, b"pointer").expect("writes");
+    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o755)).expect("sets");
+    let then = std::time::SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000);
+    File::open(&file)
+        .expect("opens")
+        .set_modified(then)
+        .expect("sets");
+    let fill = |pointer: &[u8]| {
+        store
+            .materialize(&tree, &path, pointer, oid, 7)
+            .expect("works")
+    };
+    assert!(matches!(fill(b"another"), Outcome::Changed));
+    assert!(matches!(fill(b"pointer"), Outcome::Filled(_)));
+    let metadata = std::fs::metadata(&file).expect("there");
+    assert_eq!(std::fs::read(&file).expect("reads"), b"content");
+    assert_eq!(metadata.permissions().mode() & 0o111, 0o111);
+    assert_eq!(metadata.modified().expect("has a time"), then);
+    assert!(matches!(fill(b"pointer"), Outcome::Changed));
+    std::fs::remove_file(&file).expect("removes");
+    assert!(matches!(fill(b"pointer"), Outcome::Changed | Outcome::Gone));
+    assert_eq!(files_in(&store.tmp_folder().expect("there")), 0);
+}
