@@ -1,5 +1,6 @@
 //! git-lake.
 
+pub mod config;
 pub mod digest;
 pub mod fs;
 pub mod lake_url;

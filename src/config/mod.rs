@@ -1,0 +1,374 @@
+//! What is in force: command line > environment > git config > `.gitlake.toml` > defaults.
+//!
+//! One [`Config`] is resolved once and passed down; nothing else reads settings. It owns the text of
+//! `.gitlake.toml` ([`file`]) and the record of accepted remotes ([`accepted`]), and decides which
+//! remotes a path's object goes to and comes from ([`routes`]). `docs/commands.md` lists every key.
+
+pub mod accepted;
+pub mod env;
+pub mod file;
+pub mod patterns;
+pub mod routes;
+
+use file::{Remote, Settings};
+use patterns::{PatternError, Patterns};
+
+/// Objects above this many bytes do not go through git's pipe where that can be avoided.
+const DEFAULT_INBAND_LIMIT: u64 = 4 << 20;
+/// Transfers at once; lakes on a network gain from more than there are cores.
+const DEFAULT_JOBS: usize = 8;
+const MAX_JOBS: usize = 256;
+
+/// When uploads happen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UploadAt {
+    /// When git closes the pipe of an `add` or a commit.
+    Add,
+    /// At `git push` or `git lake push` only.
+    Push,
+}
+
+/// What a checkout puts into the work tree.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Checkout {
+    /// Content.
+    Content,
+    /// Pointers, until `git lake pull`.
+    Pointer,
+}
+
+/// Everything that is configurable, resolved.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// The remotes in force with this clone's overrides, in order of preference for uploads.
+    pub remotes: Vec<Remote>,
+    /// More remotes to read from when those of a pointer and those in force do not help.
+    pub fallbacks: Vec<Remote>,
+    /// Names of remotes that are asked first.
+    pub preferred: Vec<String>,
+    /// `lake.upload`: `add` (default) or `push`.
+    pub upload_at: UploadAt,
+    /// `lake.checkout`, or `GIT_LAKE_SKIP_SMUDGE`.
+    pub checkout: Checkout,
+    /// `lake.inbandLimit`, in bytes.
+    pub inband_limit: u64,
+    /// `lake.strict`: a checkout fails when content cannot be had.
+    pub strict: bool,
+    /// `lake.fetchInclude`; `None` for all paths.
+    pub fetch_include: Option<Patterns>,
+    /// `lake.fetchExclude`.
+    pub fetch_exclude: Patterns,
+    /// `lake.jobs`: transfers at once.
+    pub jobs: usize,
+    /// `lake.installHooks`: whether the filter may install the hooks.
+    pub install_hooks: bool,
+    /// git's `url.<base>.insteadOf`: (prefix, base) pairs.
+    pub instead_of: Vec<(String, String)>,
+}
+
+/// Says what is wrong with a key in git's configuration.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// A value that the key cannot have.
+    #[error("git config `{key}` is `{value}`; it should be {expected}")]
+    Value {
+        /// The key.
+        key: String,
+        /// Its value.
+        value: String,
+        /// What it should be.
+        expected: &'static str,
+    },
+    /// A bad pattern.
+    #[error("git config `{key}`: {source}")]
+    Pattern {
+        /// The key.
+        key: &'static str,
+        /// Why.
+        source: PatternError,
+    },
+    /// A setting that would be unsafe.
+    #[error("git config `lake.storage` is set, but clones cannot share a store yet: unset it")]
+    Storage,
+}
+
+/// git's configuration, as far as git-lake asks for it.
+pub trait GitConfig {
+    /// Returns the last value of a key such as `lake.jobs`.
+    fn string(&self, key: &str) -> Option<String>;
+    /// Returns all values of a key.
+    fn strings(&self, key: &str) -> Vec<String>;
+    /// Returns the names of subsections, as `team` in `lake.team.upload`.
+    fn subsections(&self, section: &str) -> Vec<String>;
+}
+
+/// What was wrong, when configuration is read so that nothing is fatal.
+pub type Warnings = Vec<Error>;
+
+impl Config {
+    /// Resolves what is in force; wrong values are passed over and returned as warnings.
+    ///
+    /// Commands make the first warning an error; the filter and hooks print them.
+    pub fn resolve(settings: &Settings, git: &dyn GitConfig) -> (Self, Warnings) {
+        let mut reader = Reader {
+            git,
+            warnings: Vec::new(),
+        };
+        let mut remotes = settings.remotes.clone();
+        let mut preferred = Vec::new();
+        remotes.retain(|remote| {
+            !reader
+                .flag(&format!("lake.{}.ignore", remote.name))
+                .unwrap_or(false)
+        });
+        for remote in &mut remotes {
+            let key = |option: &str| format!("lake.{}.{option}", remote.name);
+            let (upload, secure) = (reader.flag(&key("upload")), reader.flag(&key("secure")));
+            let (prefer, region) = (reader.flag(&key("prefer")), git.string(&key("region")));
+            remote.upload = upload.unwrap_or(remote.upload);
+            remote.secure = secure.or(remote.secure);
+            remote.region = region.or(remote.region.take());
+            if prefer.unwrap_or(false) {
+                preferred.push(remote.name.clone());
+            }
+        }
+        if git.string("lake.storage").is_some() {
+            reader.warnings.push(Error::Storage);
+        }
+        let skip = env::is_on("GIT_LAKE_SKIP_SMUDGE");
+        let checkout = reader.choice("lake.checkout", &[("pointer", true), ("inband", false)]);
+        let pushing = reader.choice("lake.upload", &[("push", true), ("add", false)]);
+        let include = reader
+            .patterns("lake.fetchInclude")
+            .filter(|list| !list.is_empty());
+        let config = Self {
+            fallbacks: reader.configured_remotes(&remotes),
+            remotes,
+            preferred,
+            upload_at: if pushing == Some(true) {
+                UploadAt::Push
+            } else {
+                UploadAt::Add
+            },
+            checkout: if skip || checkout == Some(true) {
+                Checkout::Pointer
+            } else {
+                Checkout::Content
+            },
+            inband_limit: reader
+                .size("lake.inbandLimit")
+                .unwrap_or(DEFAULT_INBAND_LIMIT),
+            strict: reader.flag("lake.strict").unwrap_or(false),
+            fetch_include: include,
+            fetch_exclude: reader.patterns("lake.fetchExclude").unwrap_or_default(),
+            jobs: reader.jobs().unwrap_or(DEFAULT_JOBS),
+            install_hooks: reader.flag("lake.installHooks").unwrap_or(true),
+            instead_of: reader.instead_of(),
+        };
+        (config, reader.warnings)
+    }
+}
+
+/// Reads keys of git's configuration and collects what is wrong with them.
+struct Reader<'a> {
+    git: &'a dyn GitConfig,
+    warnings: Warnings,
+}
+
+impl Reader<'_> {
+    fn wrong<T>(&mut self, key: &str, value: String, expected: &'static str) -> Option<T> {
+        self.warnings.push(Error::Value {
+            key: key.to_owned(),
+            value,
+            expected,
+        });
+        None
+    }
+
+    fn flag(&mut self, key: &str) -> Option<bool> {
+        let value = self.git.string(key)?;
+        match value.to_ascii_lowercase().as_str() {
+            "true" | "yes" | "on" | "1" => Some(true),
+            "false" | "no" | "off" | "0" | "" => Some(false),
+            _ => self.wrong(key, value, "true or false"),
+        }
+    }
+
+    fn choice(&mut self, key: &str, choices: &[(&str, bool)]) -> Option<bool> {
+        let value = self.git.string(key)?;
+        match choices.iter().find(|choice| choice.0 == value) {
+            Some(choice) => Some(choice.1),
+            None if key == "lake.upload" => self.wrong(key, value, "`add` or `push`"),
+            None => self.wrong(key, value, "`inband` or `pointer`"),
+        }
+    }
+
+    /// A number of bytes, with git's suffixes `k`, `m` and `g`.
+    fn size(&mut self, key: &str) -> Option<u64> {
+        let value = self.git.string(key)?;
+        let lower = value.to_ascii_lowercase();
+        let (digits, shift) = match lower.chars().last() {
+            Some('k') => (&lower[..lower.len() - 1], 10),
+            Some('m') => (&lower[..lower.len() - 1], 20),
+            Some('g') => (&lower[..lower.len() - 1], 30),
+            _ => (&*lower, 0),
+        };
+        let size = digits
+            .parse::<u64>()
+            .ok()
+            .and_then(|number| number.checked_mul(1 << shift));
+        size.or_else(|| self.wrong(key, value, "a number of bytes, or one with k, m or g"))
+    }
+
+    fn jobs(&mut self) -> Option<usize> {
+        let value = self.git.string("lake.jobs")?;
+        let jobs = value
+            .parse()
+            .ok()
+            .filter(|jobs| (1..=MAX_JOBS).contains(jobs));
+        jobs.or_else(|| self.wrong("lake.jobs", value, "a number from 1 to 256"))
+    }
+
+    fn patterns(&mut self, key: &'static str) -> Option<Patterns> {
+        let values = self.git.strings(key);
+        let list = values
+            .iter()
+            .flat_map(|value| value.split(','))
+            .map(str::trim);
+        let list: Vec<&str> = list.filter(|pattern| !pattern.is_empty()).collect();
+        match Patterns::new(&list) {
+            Ok(patterns) => Some(patterns),
+            Err(source) => {
+                self.warnings.push(Error::Pattern { key, source });
+                None
+            }
+        }
+    }
+
+    /// Remotes that only this clone knows: `lake.<name>.url`, to read from.
+    fn configured_remotes(&mut self, known: &[Remote]) -> Vec<Remote> {
+        let mut remotes = Vec::new();
+        for name in self.git.subsections("lake") {
+            let key = format!("lake.{name}.url");
+            let Some(value) = self.git.string(&key) else {
+                continue;
+            };
+            match crate::lake_url::LakeUrl::parse(&value) {
+                Ok(url) if known.iter().any(|remote| remote.url == url) => {}
+                Ok(url) => remotes.push(Remote {
+                    upload: false,
+                    ..Remote::new(name, url)
+                }),
+                Err(_) => {
+                    let _: Option<()> = self.wrong(&key, value, "the address of a lake");
+                }
+            }
+        }
+        remotes
+    }
+
+    fn instead_of(&self) -> Vec<(String, String)> {
+        let pairs = self.git.subsections("url").into_iter().flat_map(|base| {
+            let prefixes = self.git.strings(&format!("url.{base}.insteadOf"));
+            prefixes
+                .into_iter()
+                .map(move |prefix| (prefix, base.clone()))
+        });
+        pairs.collect()
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use std::collections::BTreeMap;
+
+    /// git's configuration as a map, for tests.
+    #[derive(Default)]
+    pub(crate) struct FakeGit(pub(crate) BTreeMap<&'static str, &'static str>);
+
+    impl GitConfig for FakeGit {
+        fn string(&self, key: &str) -> Option<String> {
+            self.0.get(key).map(|value| (*value).to_owned())
+        }
+
+        fn strings(&self, key: &str) -> Vec<String> {
+            self.string(key).into_iter().collect()
+        }
+
+        fn subsections(&self, section: &str) -> Vec<String> {
+            let names = self.0.keys().filter_map(|key| {
+                let (first, rest) = key.split_once('.')?;
+                let (name, _) = rest.rsplit_once('.')?;
+                (first == section).then(|| name.to_owned())
+            });
+            let mut names: Vec<String> = names.collect();
+            names.dedup();
+            names
+        }
+    }
+
+    pub(crate) fn resolve(toml: &str, git: &[(&'static str, &'static str)]) -> (Config, Warnings) {
+        let settings = Settings::parse(toml, file::Unknown::Refuse).expect("good settings");
+        Config::resolve(&settings, &FakeGit(git.iter().copied().collect()))
+    }
+
+    #[test]
+    fn a_clone_overrides_the_committed_settings() {
+        let toml = "version = 1\n[[remote]]\nname = \"a\"\nurl = \"file:///a\"\n[[remote]]\nname = \"b\"\nurl = \"file:///b\"\n";
+        let (config, warnings) = resolve(
+            toml,
+            &[
+                ("lake.a.ignore", "true"),
+                ("lake.b.upload", "no"),
+                ("lake.b.prefer", "1"),
+                ("lake.old.url", "file:///old"),
+            ],
+        );
+        assert_eq!(warnings, []);
+        assert_eq!(config.remotes.len(), 1);
+        assert!(!config.remotes[0].upload);
+        assert_eq!(config.preferred, ["b"]);
+        assert_eq!(config.fallbacks.len(), 1);
+        assert!(!config.fallbacks[0].upload, "it is only read from");
+    }
+
+    #[test]
+    fn wrong_values_are_warnings_and_defaults_hold() {
+        let (config, warnings) = resolve(
+            "version = 1\n",
+            &[
+                ("lake.jobs", "0"),
+                ("lake.inbandLimit", "2x"),
+                ("lake.upload", "later"),
+                ("lake.strict", "maybe"),
+            ],
+        );
+        let texts: Vec<String> = warnings.iter().map(ToString::to_string).collect();
+        assert_eq!(warnings.len(), 4, "{texts:?}");
+        assert!(texts.contains(
+            &"git config `lake.jobs` is `0`; it should be a number from 1 to 256".to_owned()
+        ));
+        assert_eq!(
+            (config.jobs, config.inband_limit),
+            (DEFAULT_JOBS, DEFAULT_INBAND_LIMIT)
+        );
+        assert!(!config.strict && config.upload_at == UploadAt::Add);
+    }
+
+    #[test]
+    fn sizes_take_gits_suffixes() {
+        let (config, _) = resolve(
+            "version = 1\n",
+            &[
+                ("lake.inbandLimit", "2M"),
+                ("url.file:///new/.insteadOf", "file:///old/"),
+            ],
+        );
+        assert_eq!(config.inband_limit, 2 << 20);
+        assert_eq!(
+            config.instead_of,
+            [("file:///old/".to_owned(), "file:///new/".to_owned())]
+        );
+    }
+}
