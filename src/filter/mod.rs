@@ -1,0 +1,3 @@
+//! The filter.
+pub mod pktline;
+pub mod protocol;
