@@ -59,10 +59,7 @@ impl HashName {
     ];
 
     fn row(self) -> (Self, &'static str, usize) {
-        *Self::ALL
-            .iter()
-            .find(|row| row.0 == self)
-            .expect("every hash has a row")
+        *Self::ALL.iter().find(|row| row.0 == self).expect("every hash has a row")
     }
 
     /// Returns the name as lakes and settings spell it.
@@ -97,9 +94,7 @@ impl FromStr for HashName {
 
     fn from_str(text: &str) -> Result<Self, UnknownHash> {
         let found = Self::ALL.iter().find(|row| row.1 == text);
-        found
-            .map(|row| row.0)
-            .ok_or_else(|| UnknownHash(text.to_owned()))
+        found.map(|row| row.0).ok_or_else(|| UnknownHash(text.to_owned()))
     }
 }
 
@@ -114,10 +109,7 @@ pub struct Digest {
 
 impl From<Oid> for Digest {
     fn from(oid: Oid) -> Self {
-        Self {
-            hash: HashName::Sha256,
-            hex: oid.to_hex(),
-        }
+        Self { hash: HashName::Sha256, hex: oid.to_hex() }
     }
 }
 
@@ -193,11 +185,7 @@ impl Hashed {
     pub fn digest(&self, hash: HashName) -> Option<Digest> {
         match hash {
             HashName::Sha256 => Some(self.oid.into()),
-            other => self
-                .others
-                .iter()
-                .find(|digest| digest.hash == other)
-                .cloned(),
+            other => self.others.iter().find(|digest| digest.hash == other).cloned(),
         }
     }
 }
@@ -212,11 +200,7 @@ impl Hasher {
     /// Starts hashing; SHA-256 is always among the results, read-only hashes never are.
     pub fn new(hashes: &[HashName]) -> Self {
         let others = hashes.iter().filter_map(|hash| State::new(*hash)).collect();
-        Self {
-            sha256: sha2::Sha256::new(),
-            size: 0,
-            others,
-        }
+        Self { sha256: sha2::Sha256::new(), size: 0, others }
     }
 
     /// Adds bytes.
@@ -278,10 +262,7 @@ mod tests {
         ];
         for (name, start) in expected {
             let hash: HashName = name.parse().expect("a known name");
-            let digest = Hasher::new(&[hash])
-                .finish()
-                .digest(hash)
-                .expect("asked for");
+            let digest = Hasher::new(&[hash]).finish().digest(hash).expect("asked for");
             assert_eq!(&digest.hex[..16], start, "{name}");
             assert_eq!(digest.hex.len(), hash.hex_len(), "{name}");
             assert!(hash.is_writable(), "{name}");
@@ -294,18 +275,13 @@ mod tests {
         assert_eq!((hashed.oid, hashed.size), (Oid::of(b"abc"), 3));
         // RFC 7693, appendix A.
         let blake = hashed.digest(HashName::Blake2b).expect("asked for").hex;
-        assert!(
-            blake.starts_with("ba80a53f981c4d0d6a2797b69f12f6e9"),
-            "{blake}"
-        );
+        assert!(blake.starts_with("ba80a53f981c4d0d6a2797b69f12f6e9"), "{blake}");
         assert_eq!(hashed.digest(HashName::Sha512), None);
     }
 
     #[test]
     fn an_unknown_hash_is_named() {
-        let error = "SHA256"
-            .parse::<HashName>()
-            .expect_err("upper case is another name");
+        let error = "SHA256".parse::<HashName>().expect_err("upper case is another name");
         assert_eq!(error, UnknownHash("SHA256".to_owned()));
     }
 }

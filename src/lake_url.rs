@@ -14,12 +14,8 @@ use crate::object_name::ObjectName;
 use crate::repo_path::{bytes_to_os_path, os_path_to_bytes};
 
 /// Bytes that stay as they are in a path. `+` is not one of them, since pipelime reads it as a space.
-const ENCODED: &AsciiSet = &NON_ALPHANUMERIC
-    .remove(b'-')
-    .remove(b'.')
-    .remove(b'_')
-    .remove(b'~')
-    .remove(b'/');
+const ENCODED: &AsciiSet =
+    &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/');
 
 /// How a lake is reached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -110,18 +106,10 @@ impl LakeUrl {
                 Err(ParseUrlError::FileHost(host))
             }
             Scheme::File if path == "/" => Err(ParseUrlError::NoFolder),
-            Scheme::File => Ok(Self {
-                scheme,
-                host: "".into(),
-                path: path.into(),
-            }),
+            Scheme::File => Ok(Self { scheme, host: "".into(), path: path.into() }),
             Scheme::S3 if !is_host(&host) => Err(ParseUrlError::Host(host)),
             Scheme::S3 if path == "/" => Err(ParseUrlError::NoBucket),
-            Scheme::S3 => Ok(Self {
-                scheme,
-                host: host.into(),
-                path: path.into(),
-            }),
+            Scheme::S3 => Ok(Self { scheme, host: host.into(), path: path.into() }),
         }
     }
 
@@ -132,11 +120,7 @@ impl LakeUrl {
     pub fn from_folder(folder: &Path) -> Result<Self, ParseUrlError> {
         match normal_path(&os_path_to_bytes(folder))? {
             path if path == "/" => Err(ParseUrlError::NoFolder),
-            path => Ok(Self {
-                scheme: Scheme::File,
-                host: "".into(),
-                path: path.into(),
-            }),
+            path => Ok(Self { scheme: Scheme::File, host: "".into(), path: path.into() }),
         }
     }
 
@@ -178,10 +162,7 @@ impl LakeUrl {
 
     /// Returns the address of an object in this lake.
     pub fn source(&self, name: ObjectName) -> SourceUrl {
-        SourceUrl {
-            lake: self.clone(),
-            name,
-        }
+        SourceUrl { lake: self.clone(), name }
     }
 }
 
@@ -192,10 +173,7 @@ impl SourceUrl {
     /// Says what is wrong, or what the normal form would be.
     pub fn parse_normal(text: &str) -> Result<Self, ParseUrlError> {
         let (lake, name) = text.rsplit_once('/').unwrap_or((text, ""));
-        let source = Self {
-            lake: LakeUrl::parse(lake)?,
-            name: ObjectName::parse(name)?,
-        };
+        let source = Self { lake: LakeUrl::parse(lake)?, name: ObjectName::parse(name)? };
         match source.to_string() {
             normal if normal == text => Ok(source),
             normal => Err(ParseUrlError::NotNormal(normal)),
@@ -229,19 +207,14 @@ fn normal_path(decoded: &[u8]) -> Result<String, ParseUrlError> {
             part => path.extend(["/", &percent_encode(part, ENCODED).to_string()]),
         }
     }
-    Ok(if path.is_empty() {
-        "/".to_owned()
-    } else {
-        path
-    })
+    Ok(if path.is_empty() { "/".to_owned() } else { path })
 }
 
 fn is_host(host: &str) -> bool {
     let (name, port) = match host.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
-        Some((inner, port)) if inner.bytes().all(|c| c.is_ascii_hexdigit() || c == b':') => (
-            inner,
-            port.strip_prefix(':').or(port.is_empty().then_some("0")),
-        ),
+        Some((inner, port)) if inner.bytes().all(|c| c.is_ascii_hexdigit() || c == b':') => {
+            (inner, port.strip_prefix(':').or(port.is_empty().then_some("0")))
+        }
         Some(_) => return false,
         None => match host.split_once(':') {
             Some((name, port)) => (name, Some(port)),
@@ -304,21 +277,14 @@ mod tests {
             ("file:///mnt/a+b", "file:///mnt/a%2Bb"),
             ("file:///mnt/%6cake", "file:///mnt/lake"),
             ("file:///mnt/l\u{e4}ke", "file:///mnt/l%C3%A4ke"),
-            (
-                "s3://Minio.Example.com:9000/datasets/",
-                "s3://minio.example.com:9000/datasets",
-            ),
+            ("s3://Minio.Example.com:9000/datasets/", "s3://minio.example.com:9000/datasets"),
             ("s3://h/my.bucket/a/b", "s3://h/my.bucket/a/b"),
             ("s3://[::1]:9000/b", "s3://[::1]:9000/b"),
         ];
         for (text, normal) in table {
             let url = LakeUrl::parse(text).expect(text);
             assert_eq!(url.to_string(), normal);
-            assert_eq!(
-                LakeUrl::parse(normal),
-                Ok(url),
-                "normal form is a fixed point"
-            );
+            assert_eq!(LakeUrl::parse(normal), Ok(url), "normal form is a fixed point");
         }
     }
 
@@ -337,42 +303,21 @@ mod tests {
                 "file://nas/share",
                 "A folder's address names no host (`nas`): write `file:///` and the path",
             ),
-            (
-                "file:///",
-                "The address names no folder: write `file:///` and the whole path",
-            ),
-            (
-                "file:///a/../b",
-                "The path holds `..` or a control character",
-            ),
-            (
-                "file:///a%0ab",
-                "The path holds `..` or a control character",
-            ),
-            (
-                "file:///a%2f%2e%2e%2fb",
-                "The path holds `..` or a control character",
-            ),
+            ("file:///", "The address names no folder: write `file:///` and the whole path"),
+            ("file:///a/../b", "The path holds `..` or a control character"),
+            ("file:///a%0ab", "The path holds `..` or a control character"),
+            ("file:///a%2f%2e%2e%2fb", "The path holds `..` or a control character"),
             (
                 "s3://bucket",
                 "The address names no bucket: the long form is `s3://HOST[:PORT]/BUCKET[/PREFIX]`",
             ),
-            (
-                "s3://u:p@h/b",
-                "An address that is stored holds no user or password",
-            ),
+            ("s3://u:p@h/b", "An address that is stored holds no user or password"),
             (
                 "s3://h/b?secure=false",
                 "An address that is stored holds no `?options` and no `#fragment`",
             ),
-            (
-                "s3://-oProxy/b",
-                "`-oproxy` is not a host name with an optional port",
-            ),
-            (
-                "s3://h:99999/b",
-                "`h:99999` is not a host name with an optional port",
-            ),
+            ("s3://-oProxy/b", "`-oproxy` is not a host name with an optional port"),
+            ("s3://h:99999/b", "`h:99999` is not a host name with an optional port"),
             ("s3:///b", "`` is not a host name with an optional port"),
         ];
         for (text, message) in table {
@@ -398,10 +343,7 @@ mod tests {
     fn a_source_must_be_normal() {
         let name = format!("{}.png", "0".repeat(64));
         let good = format!("s3://h:9000/b/{name}");
-        assert_eq!(
-            SourceUrl::parse_normal(&good).expect("normal").to_string(),
-            good
-        );
+        assert_eq!(SourceUrl::parse_normal(&good).expect("normal").to_string(), good);
         let error = SourceUrl::parse_normal(&format!("s3://H:9000/b/{name}")).expect_err("case");
         assert_eq!(error, ParseUrlError::NotNormal(good));
         assert!(SourceUrl::parse_normal("s3://h/b/x.png").is_err());

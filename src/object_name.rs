@@ -73,10 +73,7 @@ impl ObjectName {
 ///
 /// The last suffix as written; a leading dot starts no suffix.
 fn extension_of(file_name: &[u8]) -> String {
-    let suffix = file_name
-        .iter()
-        .rposition(|byte| *byte == b'.')
-        .filter(|dot| *dot > 0);
+    let suffix = file_name.iter().rposition(|byte| *byte == b'.').filter(|dot| *dot > 0);
     match suffix.map(|dot| &file_name[dot + 1..]) {
         Some(suffix) if is_extension(suffix) => format!(".{}", String::from_utf8_lossy(suffix)),
         _ => NO_EXTENSION.to_owned(),
@@ -85,9 +82,7 @@ fn extension_of(file_name: &[u8]) -> String {
 
 fn is_extension(suffix: &[u8]) -> bool {
     (1..=MAX_EXTENSION_CHARS).contains(&suffix.len())
-        && suffix
-            .iter()
-            .all(|c| c.is_ascii_alphanumeric() || matches!(c, b'_' | b'-'))
+        && suffix.iter().all(|c| c.is_ascii_alphanumeric() || matches!(c, b'_' | b'-'))
 }
 
 impl fmt::Display for ObjectName {

@@ -26,9 +26,7 @@ pub fn from_hex(text: &[u8]) -> Option<Vec<u8>> {
     if !text.len().is_multiple_of(2) {
         return None;
     }
-    text.chunks_exact(2)
-        .map(|pair| Some(digit(pair[0])? << 4 | digit(pair[1])?))
-        .collect()
+    text.chunks_exact(2).map(|pair| Some(digit(pair[0])? << 4 | digit(pair[1])?)).collect()
 }
 
 /// Names an object by the SHA-256 of its exact bytes.
@@ -107,14 +105,7 @@ mod tests {
     fn only_64_lower_case_digits_are_an_oid() {
         let good = "0".repeat(64);
         assert!(Oid::parse_hex(good.as_bytes()).is_some());
-        for bad in [
-            "",
-            "0",
-            &"0".repeat(63),
-            &"0".repeat(65),
-            &"A".repeat(64),
-            &"g".repeat(64),
-        ] {
+        for bad in ["", "0", &"0".repeat(63), &"0".repeat(65), &"A".repeat(64), &"g".repeat(64)] {
             assert_eq!(bad.parse::<Oid>(), Err(ParseOidError), "{bad}");
         }
     }

@@ -16,10 +16,7 @@ impl RepoPath {
     pub fn parse(bytes: &[u8]) -> Option<Self> {
         let component_is_good =
             |part: &[u8]| !part.is_empty() && part != b"." && part != b".." && !part.contains(&0);
-        bytes
-            .split(|byte| *byte == b'/')
-            .all(component_is_good)
-            .then(|| Self(bytes.into()))
+        bytes.split(|byte| *byte == b'/').all(component_is_good).then(|| Self(bytes.into()))
     }
 
     /// Returns the bytes as git has them.
@@ -29,9 +26,7 @@ impl RepoPath {
 
     /// Returns the last component.
     pub fn file_name(&self) -> &[u8] {
-        self.components()
-            .last()
-            .expect("a path has at least one component")
+        self.components().last().expect("a path has at least one component")
     }
 
     /// Returns the components, outermost first.
@@ -108,14 +103,8 @@ mod tests {
 
     #[test]
     fn any_other_bytes_are_kept() {
-        for good in [
-            &b"a"[..],
-            b"a/b.png",
-            b" lead/trail ",
-            b"nl\n\"q\"",
-            b"\xff\xfe.npy",
-            b"...",
-        ] {
+        for good in [&b"a"[..], b"a/b.png", b" lead/trail ", b"nl\n\"q\"", b"\xff\xfe.npy", b"..."]
+        {
             let path = RepoPath::parse(good).expect("a path");
             assert_eq!(path.as_bytes(), good);
             assert_eq!(&*os_path_to_bytes(&path.to_os_path()), good);
@@ -126,11 +115,8 @@ mod tests {
 
     #[test]
     fn gits_own_folder_is_recognised_in_any_case() {
-        let enters = |text: &str| {
-            RepoPath::parse(text.as_bytes())
-                .expect("a path")
-                .enters_git_dir()
-        };
+        let enters =
+            |text: &str| RepoPath::parse(text.as_bytes()).expect("a path").enters_git_dir();
         assert!(enters(".git/config") && enters("sub/.GIT/hooks/x") && enters("GIT~1/x"));
         assert!(!enters(".gitignore") && !enters("git/x"));
     }

@@ -32,10 +32,7 @@ impl Accepted {
         let text = read_small(&path, MAX_FILE_BYTES)?;
         let urls = text.map(|text| {
             let text = String::from_utf8_lossy(&text);
-            text.lines()
-                .skip(1)
-                .filter_map(|line| LakeUrl::parse(line).ok())
-                .collect()
+            text.lines().skip(1).filter_map(|line| LakeUrl::parse(line).ok()).collect()
         });
         Ok(Self { path, urls })
     }
@@ -86,12 +83,7 @@ mod tests {
         let accepted = Accepted::load(dir.path()).expect("reads");
         assert!(!accepted.is_first_use());
         assert!(accepted.contains(&url("s3://h/b")) && accepted.contains(&url("file:///mnt/lake")));
-        for other in [
-            "s3://h:9000/b",
-            "s3://h/b/prefix",
-            "s3://h/c",
-            "file:///mnt",
-        ] {
+        for other in ["s3://h:9000/b", "s3://h/b/prefix", "s3://h/c", "file:///mnt"] {
             assert!(!accepted.contains(&url(other)), "{other}");
         }
     }
@@ -99,10 +91,7 @@ mod tests {
     #[test]
     fn recording_nothing_still_ends_the_first_use() {
         let dir = tempfile::tempdir().expect("a folder");
-        Accepted::load(dir.path())
-            .expect("absent")
-            .add([])
-            .expect("writes");
+        Accepted::load(dir.path()).expect("absent").add([]).expect("writes");
         assert!(!Accepted::load(dir.path()).expect("reads").is_first_use());
     }
 }

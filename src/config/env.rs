@@ -10,10 +10,7 @@ pub fn text(name: &str) -> Option<String> {
 
 /// Returns a variable that is set and not empty, as a path.
 pub fn path(name: &str) -> Option<PathBuf> {
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "this is where the environment is read"
-    )]
+    #[expect(clippy::disallowed_methods, reason = "this is where the environment is read")]
     let value: Option<OsString> = std::env::var_os(name);
     value.filter(|value| !value.is_empty()).map(PathBuf::from)
 }

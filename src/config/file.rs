@@ -11,9 +11,8 @@ pub const FILE_NAME: &str = ".gitlake.toml";
 /// Longest settings file that is read, in bytes.
 pub const MAX_FILE_BYTES: u64 = 1 << 20;
 const VERSION: i64 = 1;
-const REMOTE_KEYS: [&str; 9] = [
-    "name", "url", "region", "secure", "upload", "required", "hash", "paths", "local",
-];
+const REMOTE_KEYS: [&str; 9] =
+    ["name", "url", "region", "secure", "upload", "required", "hash", "paths", "local"];
 const TOP_KEYS: [&str; 2] = ["version", "remote"];
 
 /// A lake as `[[remote]]` describes it.
@@ -115,9 +114,7 @@ pub enum SettingsError {
 }
 
 fn nearest(known: &Option<&'static str>) -> String {
-    known
-        .map(|known| format!("; did you mean `{known}`?"))
-        .unwrap_or_default()
+    known.map(|known| format!("; did you mean `{known}`?")).unwrap_or_default()
 }
 
 /// How to treat keys that mean nothing.
@@ -143,10 +140,7 @@ impl Settings {
         faults.extend(unknown_keys(&table, &TOP_KEYS));
         match table.get("version").map(toml::Value::as_integer) {
             None => faults.push(SettingsError::NoVersion),
-            Some(None) => faults.push(SettingsError::Type {
-                key: "version",
-                expected: "a number",
-            }),
+            Some(None) => faults.push(SettingsError::Type { key: "version", expected: "a number" }),
             Some(Some(version)) if version > VERSION => faults.push(SettingsError::Newer(version)),
             Some(Some(_)) => {}
         }
@@ -154,19 +148,13 @@ impl Settings {
             None => &[][..],
             Some(toml::Value::Array(remotes)) => remotes,
             Some(_) => {
-                faults.push(SettingsError::Type {
-                    key: "remote",
-                    expected: "`[[remote]]` tables",
-                });
+                faults.push(SettingsError::Type { key: "remote", expected: "`[[remote]]` tables" });
                 &[]
             }
         };
         for remote in remotes {
             let Some(remote) = remote.as_table() else {
-                faults.push(SettingsError::Type {
-                    key: "remote",
-                    expected: "`[[remote]]` tables",
-                });
+                faults.push(SettingsError::Type { key: "remote", expected: "`[[remote]]` tables" });
                 continue;
             };
             faults.extend(unknown_keys(remote, &REMOTE_KEYS));
@@ -213,37 +201,22 @@ impl Remote {
         let text = |key: &'static str| match table.get(key) {
             None => Ok(None),
             Some(toml::Value::String(text)) => Ok(Some(text.as_str())),
-            Some(_) => Err(SettingsError::Type {
-                key,
-                expected: "a text in quotes",
-            }),
+            Some(_) => Err(SettingsError::Type { key, expected: "a text in quotes" }),
         };
         let flag = |key: &'static str| match table.get(key) {
             None => Ok(None),
             Some(toml::Value::Boolean(flag)) => Ok(Some(*flag)),
-            Some(_) => Err(SettingsError::Type {
-                key,
-                expected: "true or false",
-            }),
+            Some(_) => Err(SettingsError::Type { key, expected: "true or false" }),
         };
-        let name = text("name")?
-            .ok_or(SettingsError::Missing("name"))?
-            .to_owned();
+        let name = text("name")?.ok_or(SettingsError::Missing("name"))?.to_owned();
         if !is_remote_name(&name) {
             return Err(SettingsError::Name(name));
         }
-        let url = LakeUrl::parse(text("url")?.ok_or(SettingsError::Missing("url"))?).map_err(
-            |source| SettingsError::Url {
-                name: name.clone(),
-                source,
-            },
-        )?;
+        let url = LakeUrl::parse(text("url")?.ok_or(SettingsError::Missing("url"))?)
+            .map_err(|source| SettingsError::Url { name: name.clone(), source })?;
         let mut remote = Self::new(name, url);
         if let Some(hash) = text("hash")? {
-            let source = |source| SettingsError::Hash {
-                name: remote.name.clone(),
-                source,
-            };
+            let source = |source| SettingsError::Hash { name: remote.name.clone(), source };
             remote.hash = hash.parse().map_err(source)?;
         }
         remote.paths = Self::parse_paths(table, &remote.name)?;
@@ -256,20 +229,16 @@ impl Remote {
     }
 
     fn parse_paths(table: &toml::Table, name: &str) -> Result<Option<Patterns>, SettingsError> {
-        let wrong = SettingsError::Type {
-            key: "paths",
-            expected: "a list of patterns",
-        };
+        let wrong = SettingsError::Type { key: "paths", expected: "a list of patterns" };
         let Some(paths) = table.get("paths") else {
             return Ok(None);
         };
         let list = paths.as_array().ok_or_else(|| wrong.clone())?;
         let patterns: Option<Vec<&str>> = list.iter().map(toml::Value::as_str).collect();
         let patterns = Patterns::new(&patterns.ok_or(wrong)?);
-        patterns.map(Some).map_err(|source| SettingsError::Pattern {
-            name: name.to_owned(),
-            source,
-        })
+        patterns
+            .map(Some)
+            .map_err(|source| SettingsError::Pattern { name: name.to_owned(), source })
     }
 }
 
@@ -277,24 +246,14 @@ impl Remote {
 pub fn is_remote_name(name: &str) -> bool {
     !name.is_empty()
         && name.len() <= 64
-        && name
-            .bytes()
-            .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == b'-')
+        && name.bytes().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == b'-')
 }
 
 /// Says where the file stops being TOML, in one line.
 fn describe_syntax_error(text: &str, error: &toml::de::Error) -> String {
     let at = error.span().map_or(0, |span| span.start.min(text.len()));
-    let line = text.as_bytes()[..at]
-        .iter()
-        .filter(|byte| **byte == b'\n')
-        .count()
-        + 1;
-    let marker = |line: &str| {
-        ["<<<<<<<", "=======", ">>>>>>>"]
-            .iter()
-            .any(|m| line.starts_with(m))
-    };
+    let line = text.as_bytes()[..at].iter().filter(|byte| **byte == b'\n').count() + 1;
+    let marker = |line: &str| ["<<<<<<<", "=======", ">>>>>>>"].iter().any(|m| line.starts_with(m));
     match text.lines().position(marker) {
         Some(marked) => format!("line {} is a conflict marker of a merge", marked + 1),
         None => format!("line {line}: {}", error.message()),
@@ -307,15 +266,9 @@ fn unknown_keys(
 ) -> impl Iterator<Item = SettingsError> {
     let unknown = table.keys().filter(|key| !known.contains(&key.as_str()));
     unknown.map(|key| {
-        let nearest = known
-            .iter()
-            .min_by_key(|known| distance(key, known))
-            .copied();
+        let nearest = known.iter().min_by_key(|known| distance(key, known)).copied();
         let near = nearest.filter(|known| distance(key, known) <= 3);
-        SettingsError::UnknownKey {
-            key: key.clone(),
-            known: near,
-        }
+        SettingsError::UnknownKey { key: key.clone(), known: near }
     })
 }
 
@@ -365,13 +318,8 @@ pub fn add_remote(text: &str, remote: &Remote) -> Result<String, SettingsError> 
     if remote.hash != HashName::Sha256 {
         table.insert("hash", value(remote.hash.as_str()));
     }
-    let remotes = document
-        .entry("remote")
-        .or_insert(Item::ArrayOfTables(ArrayOfTables::new()));
-    let wrong = SettingsError::Type {
-        key: "remote",
-        expected: "`[[remote]]` tables",
-    };
+    let remotes = document.entry("remote").or_insert(Item::ArrayOfTables(ArrayOfTables::new()));
+    let wrong = SettingsError::Type { key: "remote", expected: "`[[remote]]` tables" };
     remotes.as_array_of_tables_mut().ok_or(wrong)?.push(table);
     Ok(document.to_string())
 }
@@ -384,24 +332,17 @@ mod tests {
                        [[remote]]\nname = \"nas\"\nurl = \"s3://h:9000/b\"\nupload = false\nhash = \"blake2b\"\npaths = [\"train/**\"]\n";
 
     fn refuse(text: &str) -> String {
-        Settings::parse(text, Unknown::Refuse)
-            .expect_err(text)
-            .to_string()
+        Settings::parse(text, Unknown::Refuse).expect_err(text).to_string()
     }
 
     #[test]
     fn every_key_is_read() {
         let settings = Settings::parse(TWO, Unknown::Refuse).expect("good");
-        let [team, nas] = &settings.remotes[..] else {
-            panic!("two remotes")
-        };
+        let [team, nas] = &settings.remotes[..] else { panic!("two remotes") };
         assert!(team.upload && !team.required && !team.local && team.paths.is_none());
         assert_eq!(team.hash, HashName::Sha256);
         assert_eq!((nas.upload, nas.hash), (false, HashName::Blake2b));
-        assert_eq!(
-            nas.paths,
-            Some(Patterns::new(&["train/**"]).expect("a pattern"))
-        );
+        assert_eq!(nas.paths, Some(Patterns::new(&["train/**"]).expect("a pattern")));
     }
 
     #[test]
@@ -457,9 +398,7 @@ mod tests {
 
     #[test]
     fn the_filter_passes_over_what_it_does_not_know() {
-        let text = TWO
-            .replace("upload", "uplaod")
-            .replace("version = 1", "version = 9");
+        let text = TWO.replace("upload", "uplaod").replace("version = 1", "version = 9");
         let settings = Settings::parse(&text, Unknown::PassOver).expect("never fatal");
         assert_eq!((settings.remotes.len(), settings.warnings.len()), (2, 2));
         assert!(Settings::parse("<<<<<<< HEAD\n", Unknown::PassOver).is_err());
@@ -477,11 +416,6 @@ mod tests {
         assert_eq!(settings.remotes.last(), Some(&remote));
         assert!(add_remote(&text, &remote).is_err());
         let first = add_remote("", &remote).expect("adds");
-        assert_eq!(
-            Settings::parse(&first, Unknown::Refuse)
-                .expect("good")
-                .remotes,
-            [remote]
-        );
+        assert_eq!(Settings::parse(&first, Unknown::Refuse).expect("good").remotes, [remote]);
     }
 }

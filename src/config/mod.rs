@@ -110,16 +110,11 @@ impl Config {
     ///
     /// Commands make the first warning an error; the filter and hooks print them.
     pub fn resolve(settings: &Settings, git: &dyn GitConfig) -> (Self, Warnings) {
-        let mut reader = Reader {
-            git,
-            warnings: Vec::new(),
-        };
+        let mut reader = Reader { git, warnings: Vec::new() };
         let mut remotes = settings.remotes.clone();
         let mut preferred = Vec::new();
         remotes.retain(|remote| {
-            !reader
-                .flag(&format!("lake.{}.ignore", remote.name))
-                .unwrap_or(false)
+            !reader.flag(&format!("lake.{}.ignore", remote.name)).unwrap_or(false)
         });
         for remote in &mut remotes {
             let key = |option: &str| format!("lake.{}.{option}", remote.name);
@@ -138,26 +133,18 @@ impl Config {
         let skip = env::is_on("GIT_LAKE_SKIP_SMUDGE");
         let checkout = reader.choice("lake.checkout", &[("pointer", true), ("inband", false)]);
         let pushing = reader.choice("lake.upload", &[("push", true), ("add", false)]);
-        let include = reader
-            .patterns("lake.fetchInclude")
-            .filter(|list| !list.is_empty());
+        let include = reader.patterns("lake.fetchInclude").filter(|list| !list.is_empty());
         let config = Self {
             fallbacks: reader.configured_remotes(&remotes),
             remotes,
             preferred,
-            upload_at: if pushing == Some(true) {
-                UploadAt::Push
-            } else {
-                UploadAt::Add
-            },
+            upload_at: if pushing == Some(true) { UploadAt::Push } else { UploadAt::Add },
             checkout: if skip || checkout == Some(true) {
                 Checkout::Pointer
             } else {
                 Checkout::Content
             },
-            inband_limit: reader
-                .size("lake.inbandLimit")
-                .unwrap_or(DEFAULT_INBAND_LIMIT),
+            inband_limit: reader.size("lake.inbandLimit").unwrap_or(DEFAULT_INBAND_LIMIT),
             strict: reader.flag("lake.strict").unwrap_or(false),
             fetch_include: include,
             fetch_exclude: reader.patterns("lake.fetchExclude").unwrap_or_default(),
@@ -177,11 +164,7 @@ struct Reader<'a> {
 
 impl Reader<'_> {
     fn wrong<T>(&mut self, key: &str, value: String, expected: &'static str) -> Option<T> {
-        self.warnings.push(Error::Value {
-            key: key.to_owned(),
-            value,
-            expected,
-        });
+        self.warnings.push(Error::Value { key: key.to_owned(), value, expected });
         None
     }
 
@@ -213,28 +196,19 @@ impl Reader<'_> {
             Some('g') => (&lower[..lower.len() - 1], 30),
             _ => (&*lower, 0),
         };
-        let size = digits
-            .parse::<u64>()
-            .ok()
-            .and_then(|number| number.checked_mul(1 << shift));
+        let size = digits.parse::<u64>().ok().and_then(|number| number.checked_mul(1 << shift));
         size.or_else(|| self.wrong(key, value, "a number of bytes, or one with k, m or g"))
     }
 
     fn jobs(&mut self) -> Option<usize> {
         let value = self.git.string("lake.jobs")?;
-        let jobs = value
-            .parse()
-            .ok()
-            .filter(|jobs| (1..=MAX_JOBS).contains(jobs));
+        let jobs = value.parse().ok().filter(|jobs| (1..=MAX_JOBS).contains(jobs));
         jobs.or_else(|| self.wrong("lake.jobs", value, "a number from 1 to 256"))
     }
 
     fn patterns(&mut self, key: &'static str) -> Option<Patterns> {
         let values = self.git.strings(key);
-        let list = values
-            .iter()
-            .flat_map(|value| value.split(','))
-            .map(str::trim);
+        let list = values.iter().flat_map(|value| value.split(',')).map(str::trim);
         let list: Vec<&str> = list.filter(|pattern| !pattern.is_empty()).collect();
         match Patterns::new(&list) {
             Ok(patterns) => Some(patterns),
@@ -255,10 +229,7 @@ impl Reader<'_> {
             };
             match crate::lake_url::LakeUrl::parse(&value) {
                 Ok(url) if known.iter().any(|remote| remote.url == url) => {}
-                Ok(url) => remotes.push(Remote {
-                    upload: false,
-                    ..Remote::new(name, url)
-                }),
+                Ok(url) => remotes.push(Remote { upload: false, ..Remote::new(name, url) }),
                 Err(_) => {
                     let _: Option<()> = self.wrong(&key, value, "the address of a lake");
                 }
@@ -270,9 +241,7 @@ impl Reader<'_> {
     fn instead_of(&self) -> Vec<(String, String)> {
         let pairs = self.git.subsections("url").into_iter().flat_map(|base| {
             let prefixes = self.git.strings(&format!("url.{base}.insteadOf"));
-            prefixes
-                .into_iter()
-                .map(move |prefix| (prefix, base.clone()))
+            prefixes.into_iter().map(move |prefix| (prefix, base.clone()))
         });
         pairs.collect()
     }
@@ -349,10 +318,7 @@ pub(crate) mod tests {
         assert!(texts.contains(
             &"git config `lake.jobs` is `0`; it should be a number from 1 to 256".to_owned()
         ));
-        assert_eq!(
-            (config.jobs, config.inband_limit),
-            (DEFAULT_JOBS, DEFAULT_INBAND_LIMIT)
-        );
+        assert_eq!((config.jobs, config.inband_limit), (DEFAULT_JOBS, DEFAULT_INBAND_LIMIT));
         assert!(!config.strict && config.upload_at == UploadAt::Add);
     }
 
@@ -360,15 +326,9 @@ pub(crate) mod tests {
     fn sizes_take_gits_suffixes() {
         let (config, _) = resolve(
             "version = 1\n",
-            &[
-                ("lake.inbandLimit", "2M"),
-                ("url.file:///new/.insteadOf", "file:///old/"),
-            ],
+            &[("lake.inbandLimit", "2M"), ("url.file:///new/.insteadOf", "file:///old/")],
         );
         assert_eq!(config.inband_limit, 2 << 20);
-        assert_eq!(
-            config.instead_of,
-            [("file:///old/".to_owned(), "file:///new/".to_owned())]
-        );
+        assert_eq!(config.instead_of, [("file:///old/".to_owned(), "file:///new/".to_owned())]);
     }
 }

@@ -39,9 +39,7 @@ impl Patterns {
     /// Names the first one that is not a pattern.
     pub fn new<S: AsRef<str>>(patterns: &[S]) -> Result<Self, PatternError> {
         let rules = patterns.iter().map(|pattern| Rule::new(pattern.as_ref()));
-        Ok(Self {
-            rules: rules.collect::<Result<_, _>>()?,
-        })
+        Ok(Self { rules: rules.collect::<Result<_, _>>()? })
     }
 
     /// Returns true if there is no pattern.
@@ -76,41 +74,27 @@ impl Rule {
             None => format!("**/{pattern}"),
         };
         let compile = |glob: &str| {
-            let built = GlobBuilder::new(glob)
-                .literal_separator(true)
-                .backslash_escape(true)
-                .build();
-            built
-                .map(|glob| glob.compile_matcher())
-                .map_err(|error| PatternError {
-                    pattern: text.to_owned(),
-                    reason: error.kind().to_string(),
-                })
+            let built =
+                GlobBuilder::new(glob).literal_separator(true).backslash_escape(true).build();
+            built.map(|glob| glob.compile_matcher()).map_err(|error| PatternError {
+                pattern: text.to_owned(),
+                reason: error.kind().to_string(),
+            })
         };
         let (matcher, below) = (compile(&glob)?, compile(&format!("{glob}/**"))?);
-        Ok(Self {
-            text: text.to_owned(),
-            includes,
-            matcher,
-            below,
-        })
+        Ok(Self { text: text.to_owned(), includes, matcher, below })
     }
 }
 
 impl fmt::Debug for Patterns {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list()
-            .entries(self.rules.iter().map(|rule| &rule.text))
-            .finish()
+        f.debug_list().entries(self.rules.iter().map(|rule| &rule.text)).finish()
     }
 }
 
 impl PartialEq for Patterns {
     fn eq(&self, other: &Self) -> bool {
-        self.rules
-            .iter()
-            .map(|rule| &rule.text)
-            .eq(other.rules.iter().map(|rule| &rule.text))
+        self.rules.iter().map(|rule| &rule.text).eq(other.rules.iter().map(|rule| &rule.text))
     }
 }
 

@@ -19,9 +19,7 @@ impl Remote {
 impl Config {
     /// Returns the remotes that an object of the path is uploaded to, in order.
     pub fn upload_remotes<'a>(&'a self, path: &'a RepoPath) -> impl Iterator<Item = &'a Remote> {
-        self.remotes
-            .iter()
-            .filter(move |remote| remote.upload && remote.applies_to(path))
+        self.remotes.iter().filter(move |remote| remote.upload && remote.applies_to(path))
     }
 
     /// Returns the remote in force at an address.
@@ -32,10 +30,7 @@ impl Config {
     /// Returns what a source's lake declares, if the settings know it.
     pub fn hash_of(&self, source: &SourceUrl) -> Option<HashName> {
         let known = self.remotes.iter().chain(&self.fallbacks);
-        known
-            .into_iter()
-            .find(|remote| remote.url == source.lake)
-            .map(|remote| remote.hash)
+        known.into_iter().find(|remote| remote.url == source.lake).map(|remote| remote.hash)
     }
 
     /// Returns the hashes, besides SHA-256, that new content needs for its names in upload remotes.
@@ -56,11 +51,7 @@ impl Config {
     pub fn fresh_sources(&self, path: &RepoPath, hashed: &Hashed) -> Vec<SourceUrl> {
         let source = |remote: &Remote| {
             let digest = hashed.digest(remote.hash)?;
-            Some(
-                remote
-                    .url
-                    .source(ObjectName::new(&digest, path.file_name())),
-            )
+            Some(remote.url.source(ObjectName::new(&digest, path.file_name())))
         };
         self.upload_remotes(path).filter_map(source).collect()
     }
@@ -82,8 +73,7 @@ impl Config {
     /// all its sources are in remotes that apply here, and one of them is in force.
     pub fn suits(&self, pointer: &Pointer, path: &RepoPath) -> bool {
         let applies = |source: &SourceUrl| {
-            self.remote_at(&source.lake)
-                .is_some_and(|remote| remote.applies_to(path))
+            self.remote_at(&source.lake).is_some_and(|remote| remote.applies_to(path))
         };
         !pointer.sources().is_empty() && pointer.sources().iter().all(applies)
     }
@@ -94,8 +84,7 @@ impl Config {
     /// under each name that a source of the same hash has, and in SHA-256 lakes under the oid.
     pub fn candidates(&self, pointer: &Pointer, path: &RepoPath) -> Vec<SourceUrl> {
         let is_preferred = |source: &&SourceUrl| {
-            self.remote_at(&source.lake)
-                .is_some_and(|remote| self.preferred.contains(&remote.name))
+            self.remote_at(&source.lake).is_some_and(|remote| self.preferred.contains(&remote.name))
         };
         let own = pointer.sources();
         let mut found: Vec<SourceUrl> = Vec::new();
@@ -104,9 +93,7 @@ impl Config {
         for remote in self.remotes.iter().chain(&self.fallbacks) {
             let names = own.iter().filter(|source| {
                 let hash = self.hash_of(source);
-                hash.map_or(source.name.hex().len() == remote.hash.hex_len(), |h| {
-                    h == remote.hash
-                })
+                hash.map_or(source.name.hex().len() == remote.hash.hex_len(), |h| h == remote.hash)
             });
             found.extend(names.map(|source| remote.url.source(source.name.clone())));
             if remote.hash == HashName::Sha256 {
@@ -120,19 +107,15 @@ impl Config {
 
     /// Returns true if content is wanted at the path, as `lake.fetchInclude` and `Exclude` say.
     pub fn wants_content(&self, path: &RepoPath) -> bool {
-        self.fetch_include
-            .as_ref()
-            .is_none_or(|include| include.matches(path))
+        self.fetch_include.as_ref().is_none_or(|include| include.matches(path))
             && !self.fetch_exclude.matches(path)
     }
 
     /// Applies git's `url.<base>.insteadOf` to a lake's address: the longest prefix wins.
     pub fn rewritten(&self, lake: &LakeUrl) -> LakeUrl {
         let text = lake.to_string();
-        let matching = self
-            .instead_of
-            .iter()
-            .filter(|(prefix, _)| text.starts_with(prefix.as_str()));
+        let matching =
+            self.instead_of.iter().filter(|(prefix, _)| text.starts_with(prefix.as_str()));
         let longest = matching.max_by_key(|(prefix, _)| prefix.len());
         longest
             .and_then(|(prefix, base)| {
@@ -174,34 +157,20 @@ mod tests {
         assert_eq!(sources("train/1.png"), ["file:///a:64", "file:///t:128"]);
         assert_eq!(sources("test/1.png"), ["file:///a:64"]);
         let (config, _) = resolve(TOML, &[("lake.a.upload", "false")]);
-        assert!(
-            config
-                .fresh_sources(&path("test/1.png"), &hashed)
-                .is_empty()
-        );
+        assert!(config.fresh_sources(&path("test/1.png"), &hashed).is_empty());
     }
 
     #[test]
     fn content_is_looked_for_at_its_sources_then_everywhere_else() {
-        let (config, _) = resolve(
-            TOML,
-            &[
-                ("lake.train.prefer", "true"),
-                ("lake.old.url", "file:///old"),
-            ],
-        );
+        let (config, _) =
+            resolve(TOML, &[("lake.train.prefer", "true"), ("lake.old.url", "file:///old")]);
         let hashed = hash_reader(&b"x"[..], &config.extra_hashes()).expect("memory");
         let at = path("train/1.png");
         let pointer =
             Pointer::new(hashed.oid, 1, config.fresh_sources(&at, &hashed)).expect("fits");
         assert_eq!(
             texts(&config.candidates(&pointer, &at)),
-            [
-                "file:///t:128",
-                "file:///a:64",
-                "file:///r:64",
-                "file:///old:64"
-            ]
+            ["file:///t:128", "file:///a:64", "file:///r:64", "file:///old:64"]
         );
         let bare = Pointer::new(hashed.oid, 1, Vec::new()).expect("fits");
         assert_eq!(
@@ -227,13 +196,7 @@ mod tests {
     fn insteadof_moves_a_share_and_nothing_else() {
         let (config, _) = resolve(TOML, &[("url.file:///Volumes/.insteadOf", "file:///mnt/")]);
         let url = |text: &str| LakeUrl::parse(text).expect("an address");
-        assert_eq!(
-            config.rewritten(&url("file:///mnt/lake")),
-            url("file:///Volumes/lake")
-        );
-        assert_eq!(
-            config.rewritten(&url("file:///data/lake")),
-            url("file:///data/lake")
-        );
+        assert_eq!(config.rewritten(&url("file:///mnt/lake")), url("file:///Volumes/lake"));
+        assert_eq!(config.rewritten(&url("file:///data/lake")), url("file:///data/lake"));
     }
 }

@@ -34,12 +34,7 @@ pub struct PacketReader<R> {
 impl<R: Read> PacketReader<R> {
     /// Reads from `input`, which needs no buffer of its own.
     pub fn new(input: R) -> Self {
-        Self {
-            input,
-            buffer: vec![0; BUFFER_BYTES].into(),
-            start: 0,
-            end: 0,
-        }
+        Self { input, buffer: vec![0; BUFFER_BYTES].into(), start: 0, end: 0 }
     }
 
     /// Reads the next packet; blocks until it is complete.
@@ -97,9 +92,7 @@ impl<R: Read> PacketReader<R> {
 
 /// Parses a packet's length including its own digits; 0 for a flush.
 fn parse_length(digits: &[u8]) -> Option<usize> {
-    let text = std::str::from_utf8(digits)
-        .ok()
-        .filter(|text| !text.starts_with('+'))?;
+    let text = std::str::from_utf8(digits).ok().filter(|text| !text.starts_with('+'))?;
     let length = usize::from_str_radix(text, 16).ok()?;
     let is_packet = length > LENGTH_BYTES && length <= LENGTH_BYTES + MAX_PAYLOAD_BYTES;
     (length == 0 || is_packet).then_some(length)
@@ -115,10 +108,7 @@ pub struct PacketWriter<W: Write> {
 impl<W: Write> PacketWriter<W> {
     /// Writes to `output`, which needs no buffer of its own.
     pub fn new(output: W) -> Self {
-        Self {
-            output,
-            gathered: Vec::with_capacity(BUFFER_BYTES),
-        }
+        Self { output, gathered: Vec::with_capacity(BUFFER_BYTES) }
     }
 
     /// Writes a text line: one packet with a final line feed.
@@ -134,9 +124,7 @@ impl<W: Write> PacketWriter<W> {
     /// # Errors
     /// Those of the stream.
     pub fn content(&mut self, content: &[u8]) -> io::Result<()> {
-        content
-            .chunks(MAX_PAYLOAD_BYTES)
-            .try_for_each(|payload| self.packet(payload))
+        content.chunks(MAX_PAYLOAD_BYTES).try_for_each(|payload| self.packet(payload))
     }
 
     /// Writes a flush packet.
@@ -200,9 +188,7 @@ mod tests {
     }
 
     fn pattern(size: usize) -> Vec<u8> {
-        (0..size)
-            .map(|i| u8::try_from(i % 251).expect("small"))
-            .collect()
+        (0..size).map(|i| u8::try_from(i % 251).expect("small")).collect()
     }
 
     fn written(contents: &[Vec<u8>]) -> Vec<u8> {
@@ -231,14 +217,10 @@ mod tests {
     #[test]
     fn content_of_a_packets_size_and_its_neighbours_round_trips() {
         for size in [0, 1, 65_515, 65_516, 65_517, 131_032, 131_033, 1 << 20] {
-            let content: Vec<u8> = (0..size)
-                .map(|i| u8::try_from(i % 251).expect("small"))
-                .collect();
+            let content: Vec<u8> =
+                (0..size).map(|i| u8::try_from(i % 251).expect("small")).collect();
             let bytes = written(std::slice::from_ref(&content));
-            assert!(
-                !bytes.windows(4).any(|four| four == b"0004") || size > 3,
-                "no empty packet"
-            );
+            assert!(!bytes.windows(4).any(|four| four == b"0004") || size > 3, "no empty packet");
             assert_eq!(read_back(&*bytes).expect("reads"), [content]);
         }
     }

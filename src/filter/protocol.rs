@@ -72,11 +72,7 @@ impl<R: Read, W: Write> Connection<R, W> {
     /// Talks over two raw streams.
     pub fn new(input: R, output: W) -> Self {
         let (reader, writer) = (PacketReader::new(input), PacketWriter::new(output));
-        Self {
-            reader,
-            writer,
-            content_left: false,
-        }
+        Self { reader, writer, content_left: false }
     }
 
     /// Agrees on version and capabilities: those of git that this filter knows.
@@ -85,14 +81,10 @@ impl<R: Read, W: Write> Connection<R, W> {
     /// `InvalidData` if the other side is no git that speaks version 2; errors of the streams.
     pub fn handshake(&mut self) -> io::Result<()> {
         let hello = self.read_list()?;
-        if hello
-            .first()
-            .is_none_or(|line| line != b"git-filter-client")
+        if hello.first().is_none_or(|line| line != b"git-filter-client")
             || !hello.iter().any(|line| line == b"version=2")
         {
-            return Err(violation(
-                "This is started by git as a filter, which speaks version 2",
-            ));
+            return Err(violation("This is started by git as a filter, which speaks version 2"));
         }
         self.writer.line("git-filter-server", b"")?;
         self.writer.line("version=2", b"")?;
@@ -125,10 +117,7 @@ impl<R: Read, W: Write> Connection<R, W> {
             }
         }
         let value = |key: &str| {
-            let found = lines
-                .iter()
-                .rev()
-                .find_map(|line| line.strip_prefix(key.as_bytes()));
+            let found = lines.iter().rev().find_map(|line| line.strip_prefix(key.as_bytes()));
             found.map(<[u8]>::to_vec)
         };
         let text = |key: &str| value(key).and_then(|bytes| String::from_utf8(bytes).ok());
@@ -137,9 +126,7 @@ impl<R: Read, W: Write> Connection<R, W> {
             Some(b"smudge") => Command::Smudge,
             Some(b"list_available_blobs") => Command::ListAvailableBlobs,
             _ => {
-                return Err(violation(
-                    "git asks for a command that this filter did not offer",
-                ));
+                return Err(violation("git asks for a command that this filter did not offer"));
             }
         };
         let path = value("pathname=").unwrap_or_default();
@@ -149,13 +136,7 @@ impl<R: Read, W: Write> Connection<R, W> {
         }
         let can_delay = value("can-delay=").is_some_and(|value| value == b"1");
         let (blob, treeish) = (text("blob="), text("treeish="));
-        Ok(Some(Request {
-            command,
-            path,
-            blob,
-            treeish,
-            can_delay,
-        }))
+        Ok(Some(Request { command, path, blob, treeish, can_delay }))
     }
 
     /// Returns the next piece of the request's content, never empty; `None` at its end.
@@ -283,12 +264,7 @@ mod tests {
     fn only_capabilities_that_git_offers_are_answered() {
         for (offer, answer) in [
             (
-                &[
-                    &b"capability=clean\n"[..],
-                    b"capability=smudge\n",
-                    b"capability=delay\n",
-                    b"",
-                ][..],
+                &[&b"capability=clean\n"[..], b"capability=smudge\n", b"capability=delay\n", b""][..],
                 3,
             ),
             (&[b"capability=clean\n", b"capability=smudge\n", b""], 2),
@@ -298,20 +274,16 @@ mod tests {
             let mut connection = connection(&input);
             connection.handshake().expect("agrees");
             let output = String::from_utf8(connection.writer_output()).expect("text");
-            assert!(
-                output.starts_with("0016git-filter-server\n000eversion=2\n0000"),
-                "{output}"
-            );
+            assert!(output.starts_with("0016git-filter-server\n000eversion=2\n0000"), "{output}");
             assert_eq!(output.matches("capability=").count(), answer);
         }
     }
 
     #[test]
     fn something_else_than_git_is_refused() {
-        for input in [
-            packets(&[b"hello\n", b""]),
-            packets(&[b"git-filter-client\n", b"version=9\n", b""]),
-        ] {
+        for input in
+            [packets(&[b"hello\n", b""]), packets(&[b"git-filter-client\n", b"version=9\n", b""])]
+        {
             let error = connection(&input).handshake().expect_err("no git");
             assert_eq!(error.kind(), io::ErrorKind::InvalidData);
         }
@@ -358,10 +330,7 @@ mod tests {
         assert_eq!(next.path, b"b");
         connection.answer(b"").expect("writes");
         let output = String::from_utf8(connection.writer_output()).expect("text");
-        assert_eq!(
-            output,
-            "0011status=error\n00000013status=success\n000000000000"
-        );
+        assert_eq!(output, "0011status=error\n00000013status=success\n000000000000");
     }
 
     #[test]

@@ -65,10 +65,7 @@ mod imp {
             let search = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
             let mut folder = openat(CWD, root, search, Mode::empty())?;
             let mut components: Vec<&[u8]> = path.components().collect();
-            let name = components
-                .pop()
-                .expect("a path has a last component")
-                .to_vec();
+            let name = components.pop().expect("a path has a last component").to_vec();
             for component in components {
                 folder = openat(&folder, component, search | OFlags::NOFOLLOW, Mode::empty())?;
             }
@@ -105,9 +102,7 @@ mod imp {
         pub(super) fn open(root: &Path, path: &RepoPath) -> io::Result<Self> {
             let mut reached = root.to_owned();
             let components: Vec<_> = path.to_os_path().iter().map(ToOwned::to_owned).collect();
-            let (name, folders) = components
-                .split_last()
-                .expect("a path has a last component");
+            let (name, folders) = components.split_last().expect("a path has a last component");
             for component in folders {
                 reached.push(component);
                 if !std::fs::symlink_metadata(&reached)?.is_dir() {
@@ -146,16 +141,8 @@ mod tests {
         std::fs::create_dir_all(root.join("real")).expect("creates");
         std::fs::create_dir(&outside).expect("creates");
         symlink(&outside, root.join("link")).expect("links");
-        assert!(
-            Parent::open(&root, &path("real/x"))
-                .expect("opens")
-                .is_some()
-        );
-        assert!(
-            Parent::open(&root, &path("absent/x"))
-                .expect("absent")
-                .is_none()
-        );
+        assert!(Parent::open(&root, &path("real/x")).expect("opens").is_some());
+        assert!(Parent::open(&root, &path("absent/x")).expect("absent").is_none());
         Parent::open(&root, &path("link/x")).expect_err("a link");
         Parent::open(&root, &path(".GIT/x")).expect_err("git's folder");
     }
@@ -167,18 +154,12 @@ mod tests {
         std::fs::create_dir(&root).expect("creates");
         std::fs::File::create(&outside).expect("creates");
         symlink(&outside, root.join("x")).expect("links");
-        let parent = Parent::open(&root, &path("x"))
-            .expect("opens")
-            .expect("there");
+        let parent = Parent::open(&root, &path("x")).expect("opens").expect("there");
         parent.open_file().expect_err("a link is no regular file");
         let staged = dir.path().join("staged");
         std::fs::File::create(&staged).expect("creates");
         parent.replace_with(&staged).expect("renames");
-        assert!(
-            std::fs::symlink_metadata(root.join("x"))
-                .expect("there")
-                .is_file()
-        );
+        assert!(std::fs::symlink_metadata(root.join("x")).expect("there").is_file());
         assert_eq!(std::fs::metadata(&outside).expect("untouched").len(), 0);
     }
 }

@@ -50,10 +50,7 @@ impl PathError {
 
 /// Returns true if the error says that the disk or the quota is full.
 pub fn is_full(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
-    )
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }
 
 /// Attaches the path to an I/O error.
@@ -67,10 +64,7 @@ pub trait IoContext<T> {
 
 impl<T> IoContext<T> for io::Result<T> {
     fn context(self, path: impl AsRef<Path>) -> Result<T, PathError> {
-        self.map_err(|source| PathError {
-            path: path.as_ref().to_owned(),
-            source,
-        })
+        self.map_err(|source| PathError { path: path.as_ref().to_owned(), source })
     }
 }
 
@@ -95,9 +89,7 @@ pub fn read_small(path: &Path, max_bytes: u64) -> Result<Option<Vec<u8>>, PathEr
         return Ok(None);
     };
     let mut bytes = Vec::new();
-    file.take(max_bytes + 1)
-        .read_to_end(&mut bytes)
-        .context(path)?;
+    file.take(max_bytes + 1).read_to_end(&mut bytes).context(path)?;
     if bytes.len() as u64 > max_bytes {
         let error = io::Error::new(io::ErrorKind::FileTooLarge, "the file is too long");
         return Err(error).context(path);
@@ -134,11 +126,7 @@ pub enum Shared {
 /// # Errors
 /// If the rename fails; the staged file is gone then.
 pub fn publish(staged: NamedTempFile, target: &Path) -> Result<(), PathError> {
-    staged
-        .persist(target)
-        .map(drop)
-        .map_err(|error| error.error)
-        .context(target)
+    staged.persist(target).map(drop).map_err(|error| error.error).context(target)
 }
 
 /// Writes a whole file so that readers and crashes see the old content or the new; durable on return.
@@ -151,10 +139,7 @@ pub fn write_atomic(path: &Path, bytes: &[u8], shared: Shared) -> Result<(), Pat
     staged.write_all(bytes).context(path)?;
     if let Some(old) = if_exists(std::fs::metadata(path)).context(path)? {
         // A replaced file keeps its mode: it may be executable or shared with a group.
-        staged
-            .as_file()
-            .set_permissions(old.permissions())
-            .context(path)?;
+        staged.as_file().set_permissions(old.permissions()).context(path)?;
     }
     staged.as_file().sync_all().context(path)?;
     publish(staged, path)?;
@@ -184,11 +169,7 @@ impl LockFile {
         loop {
             match File::create_new(&lock) {
                 Ok(file) => {
-                    return Ok(Self {
-                        staged: Some(file),
-                        lock,
-                        target: target.to_owned(),
-                    });
+                    return Ok(Self { staged: Some(file), lock, target: target.to_owned() });
                 }
                 Err(error)
                     if error.kind() == io::ErrorKind::AlreadyExists
@@ -209,10 +190,7 @@ impl LockFile {
         let mut file = self.staged.take().expect("a lock is committed once");
         file.write_all(bytes).context(&self.lock)?;
         drop(file);
-        #[expect(
-            clippy::disallowed_methods,
-            reason = "the lock file is the staged file"
-        )]
+        #[expect(clippy::disallowed_methods, reason = "the lock file is the staged file")]
         std::fs::rename(&self.lock, &self.target).context(&self.target)?;
         // The name is gone, so the clean-up below must not remove a later holder's lock.
         self.lock = PathBuf::new();
@@ -246,8 +224,7 @@ pub fn try_lock(file: &File, path: &Path) -> Result<bool, PathError> {
 pub fn unix_now() -> u64 {
     #[expect(clippy::disallowed_methods, reason = "this is the clock")]
     let now = SystemTime::now();
-    now.duration_since(SystemTime::UNIX_EPOCH)
-        .map_or(0, |since| since.as_secs())
+    now.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
 
 #[cfg(test)]
@@ -262,15 +239,9 @@ mod tests {
         let error = LockFile::take(&path, Duration::from_millis(20)).expect_err("held");
         assert_eq!(error.source.kind(), io::ErrorKind::AlreadyExists);
         lock.commit(b"new").expect("writes");
-        assert_eq!(
-            read_small(&path, 10).expect("reads").as_deref(),
-            Some(&b"new"[..])
-        );
+        assert_eq!(read_small(&path, 10).expect("reads").as_deref(), Some(&b"new"[..]));
         drop(LockFile::take(&path, Duration::ZERO).expect("free again"));
-        assert_eq!(
-            read_small(&path, 10).expect("reads").as_deref(),
-            Some(&b"new"[..])
-        );
+        assert_eq!(read_small(&path, 10).expect("reads").as_deref(), Some(&b"new"[..]));
         assert!(!dir.path().join("index.lock").exists());
     }
 
@@ -281,17 +252,12 @@ mod tests {
         assert!(read_small(&path, 3).expect("absent").is_none());
         write_atomic(&path, b"1234", Shared::Yes).expect("writes");
         assert!(read_small(&path, 3).is_err());
-        assert_eq!(
-            read_small(&path, 4).expect("fits").as_deref(),
-            Some(&b"1234"[..])
-        );
+        assert_eq!(read_small(&path, 4).expect("fits").as_deref(), Some(&b"1234"[..]));
     }
 
     #[test]
     fn an_error_names_its_path() {
-        let error = std::fs::read("/no/such/file")
-            .context("/no/such/file")
-            .expect_err("absent");
+        let error = std::fs::read("/no/such/file").context("/no/such/file").expect_err("absent");
         assert_eq!(error.to_string(), "Could not find `/no/such/file`");
     }
 }

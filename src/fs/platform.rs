@@ -43,10 +43,7 @@ mod imp {
     pub(super) fn open_regular(path: &Path) -> io::Result<File> {
         let no_follow = rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK;
         let flags = i32::try_from(no_follow.bits()).expect("open flags are small");
-        let file = std::fs::OpenOptions::new()
-            .read(true)
-            .custom_flags(flags)
-            .open(path)?;
+        let file = std::fs::OpenOptions::new().read(true).custom_flags(flags).open(path)?;
         super::check_regular(file)
     }
 }
@@ -89,11 +86,7 @@ fn not_regular() -> io::Error {
 }
 
 fn check_regular(file: File) -> io::Result<File> {
-    if file.metadata()?.is_file() {
-        Ok(file)
-    } else {
-        Err(not_regular())
-    }
+    if file.metadata()?.is_file() { Ok(file) } else { Err(not_regular()) }
 }
 
 /// Sets the mode that staged files get.

@@ -37,9 +37,7 @@ pub fn batch(files: &[PathBuf]) -> Result<(), PathError> {
     let next = AtomicUsize::new(0);
     let sync_some = || -> Result<(), PathError> {
         while let Some(path) = files.get(next.fetch_add(1, Ordering::Relaxed)) {
-            File::open(path)
-                .and_then(|file| file.sync_all())
-                .context(path)?;
+            File::open(path).and_then(|file| file.sync_all()).context(path)?;
         }
         Ok(())
     };

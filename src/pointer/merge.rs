@@ -35,9 +35,7 @@ pub fn merge(base: Option<&Pointer>, ours: &Pointer, theirs: &Pointer) -> Merged
     }
     let mut merged = ours.clone();
     merged.extras = merge_lists(&base_extras, &ours.extras, &theirs.extras);
-    merged
-        .with_sources(sources)
-        .map_or(Merged::Conflict, Merged::Clean)
+    merged.with_sources(sources).map_or(Merged::Conflict, Merged::Clean)
 }
 
 /// Ours without what theirs removed, then what theirs added.
@@ -45,9 +43,7 @@ fn merge_lists<T: PartialEq + Clone>(base: &[T], ours: &[T], theirs: &[T]) -> Ve
     let removed_there = |item: &&T| base.contains(item) && !theirs.contains(item);
     let added_there = |item: &&T| !base.contains(item) && !ours.contains(item);
     let kept = ours.iter().filter(|item| !removed_there(item));
-    kept.chain(theirs.iter().filter(added_there))
-        .cloned()
-        .collect()
+    kept.chain(theirs.iter().filter(added_there)).cloned().collect()
 }
 
 #[cfg(test)]
@@ -74,18 +70,9 @@ mod tests {
     #[test]
     fn sources_merge_by_what_each_side_added_and_removed() {
         let expect = |lakes: &[&str]| Merged::Clean(pointer(b"x", lakes));
-        assert_eq!(
-            clean(Some(&["a"]), &["a", "b"], &["a", "c"]),
-            expect(&["a", "b", "c"])
-        );
-        assert_eq!(
-            clean(Some(&["a", "b"]), &["b"], &["a", "b", "c"]),
-            expect(&["b", "c"])
-        );
-        assert_eq!(
-            clean(Some(&["a", "b"]), &["b", "a"], &["a", "b"]),
-            expect(&["b", "a"])
-        );
+        assert_eq!(clean(Some(&["a"]), &["a", "b"], &["a", "c"]), expect(&["a", "b", "c"]));
+        assert_eq!(clean(Some(&["a", "b"]), &["b"], &["a", "b", "c"]), expect(&["b", "c"]));
+        assert_eq!(clean(Some(&["a", "b"]), &["b", "a"], &["a", "b"]), expect(&["b", "a"]));
         assert_eq!(clean(None, &["a"], &["b"]), expect(&["a", "b"]));
     }
 
@@ -109,10 +96,7 @@ mod tests {
     fn both_sides_with_the_same_new_content_keep_the_sources_of_both() {
         let old = pointer(b"old", &["a"]);
         let (ours, theirs) = (pointer(b"new", &["a"]), pointer(b"new", &["b"]));
-        assert_eq!(
-            merge(Some(&old), &ours, &theirs),
-            Merged::Clean(pointer(b"new", &["a", "b"]))
-        );
+        assert_eq!(merge(Some(&old), &ours, &theirs), Merged::Clean(pointer(b"new", &["a", "b"])));
     }
 
     #[test]

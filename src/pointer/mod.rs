@@ -118,13 +118,7 @@ impl Pointer {
         if size == 0 || i64::try_from(size).is_err() {
             return Err(NewPointerError::Empty);
         }
-        Self {
-            oid,
-            size,
-            extras: Vec::new(),
-            sources: Vec::new(),
-        }
-        .with_sources(sources)
+        Self { oid, size, extras: Vec::new(), sources: Vec::new() }.with_sources(sources)
     }
 
     /// Returns the object's identity.
@@ -178,20 +172,15 @@ impl Pointer {
             None => Ok(()),
             Some(index) => {
                 let line = 4 + self.extras.len() + index;
-                Err(PointerError {
-                    line,
-                    reason: PointerFault::OtherObject,
-                })
+                Err(PointerError { line, reason: PointerFault::OtherObject })
             }
         }
     }
 
     /// Writes the canonical encoding.
     pub fn to_bytes(&self) -> Vec<u8> {
-        let mut text = format!(
-            "git-lake pointer v{VERSION}\noid sha256:{}\nsize {}\n",
-            self.oid, self.size
-        );
+        let mut text =
+            format!("git-lake pointer v{VERSION}\noid sha256:{}\nsize {}\n", self.oid, self.size);
         for extra in &self.extras {
             text.extend([extra, "\n"]);
         }
@@ -253,12 +242,8 @@ fn parse_v1(bytes: &[u8]) -> Result<(Pointer, Canonical), PointerError> {
     if bytes.len() > MAX_POINTER_BYTES {
         return Err(at(count_lines(shown) + 1, PointerFault::TooLong));
     }
-    let text = std::str::from_utf8(bytes).map_err(|error| {
-        at(
-            count_lines(&bytes[..error.valid_up_to()]) + 1,
-            PointerFault::Text,
-        )
-    })?;
+    let text = std::str::from_utf8(bytes)
+        .map_err(|error| at(count_lines(&bytes[..error.valid_up_to()]) + 1, PointerFault::Text))?;
     if !text.ends_with('\n') {
         return Err(at(count_lines(bytes) + 1, PointerFault::NoFinalNewline));
     }
@@ -266,20 +251,10 @@ fn parse_v1(bytes: &[u8]) -> Result<(Pointer, Canonical), PointerError> {
     let with_crlf = body.lines().count() > 0 && text.contains("\r\n");
     let lines: Vec<&str> = body
         .split('\n')
-        .map(|line| {
-            if with_crlf {
-                line.strip_suffix('\r').unwrap_or(line)
-            } else {
-                line
-            }
-        })
+        .map(|line| if with_crlf { line.strip_suffix('\r').unwrap_or(line) } else { line })
         .collect();
     let pointer = parse_lines(&lines)?;
-    let canonical = if with_crlf {
-        Canonical::No
-    } else {
-        Canonical::Yes
-    };
+    let canonical = if with_crlf { Canonical::No } else { Canonical::Yes };
     Ok((pointer, canonical))
 }
 
@@ -294,26 +269,14 @@ fn parse_lines(lines: &[&str]) -> Result<Pointer, PointerError> {
         } else {
             reason
         };
-        PointerError {
-            line: index + 1,
-            reason,
-        }
+        PointerError { line: index + 1, reason }
     };
-    let oid = lines
-        .get(1)
-        .and_then(|line| line.strip_prefix("oid sha256:"));
+    let oid = lines.get(1).and_then(|line| line.strip_prefix("oid sha256:"));
     let oid = oid.and_then(|hex| Oid::parse_hex(hex.as_bytes()));
     let oid = oid.ok_or_else(|| fault(1, PointerFault::Oid))?;
     let size = lines.get(2).and_then(|line| line.strip_prefix("size "));
-    let size = size
-        .and_then(parse_size)
-        .ok_or_else(|| fault(2, PointerFault::Size))?;
-    let mut pointer = Pointer {
-        oid,
-        size,
-        extras: Vec::new(),
-        sources: Vec::new(),
-    };
+    let size = size.and_then(parse_size).ok_or_else(|| fault(2, PointerFault::Size))?;
+    let mut pointer = Pointer { oid, size, extras: Vec::new(), sources: Vec::new() };
     for (index, line) in lines.iter().enumerate().skip(3) {
         if line.chars().any(char::is_control) {
             return Err(fault(index, PointerFault::Text));
@@ -341,9 +304,7 @@ fn parse_size(digits: &str) -> Option<u64> {
 }
 
 fn is_extra(line: &str) -> bool {
-    let name = line
-        .strip_prefix("x-")
-        .and_then(|rest| rest.split_once(' '));
+    let name = line.strip_prefix("x-").and_then(|rest| rest.split_once(' '));
     name.is_some_and(|(name, value)| !name.is_empty() && !value.is_empty())
 }
 

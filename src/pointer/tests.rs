@@ -26,10 +26,7 @@ fn the_specified_example_parses_and_is_canonical() {
     let Parsed::Pointer(pointer, Canonical::Yes) = Parsed::of(example.as_bytes()) else {
         panic!("the example is a pointer");
     };
-    assert_eq!(
-        (pointer.oid().to_hex().as_str(), pointer.size()),
-        (HEX, 12345)
-    );
+    assert_eq!((pointer.oid().to_hex().as_str(), pointer.size()), (HEX, 12345));
     assert_eq!(pointer.sources().len(), 2);
     assert_eq!(pointer.to_bytes(), example.as_bytes());
 }
@@ -49,10 +46,7 @@ fn x_lines_are_kept_verbatim_when_sources_change() {
     let bytes = text("x-kind image/png 640x480\nx-b  two blanks \n") + &source("file:///a");
     let pointer = Parsed::of(bytes.as_bytes()).pointer().expect("a pointer");
     let without = pointer.with_sources(Vec::new()).expect("shorter");
-    assert_eq!(
-        without.to_bytes(),
-        text("x-kind image/png 640x480\nx-b  two blanks \n").as_bytes()
-    );
+    assert_eq!(without.to_bytes(), text("x-kind image/png 640x480\nx-b  two blanks \n").as_bytes());
 }
 
 #[test]
@@ -93,10 +87,7 @@ fn faults_name_the_line_and_the_reason() {
     }
     let mut not_text = text("").into_bytes();
     not_text.extend(b"x-a \xff\n");
-    assert_eq!(
-        fault(&not_text),
-        "Line 4 of the pointer has a character that is no printable text"
-    );
+    assert_eq!(fault(&not_text), "Line 4 of the pointer has a character that is no printable text");
 }
 
 #[test]
@@ -108,11 +99,9 @@ fn the_largest_size_is_accepted() {
 
 #[test]
 fn newer_versions_and_content_are_told_apart() {
-    for newer in [
-        "git-lake pointer v2\n",
-        "git-lake pointer v10\r\nanything",
-        "git-lake pointer v2",
-    ] {
+    for newer in
+        ["git-lake pointer v2\n", "git-lake pointer v10\r\nanything", "git-lake pointer v2"]
+    {
         assert_eq!(Parsed::of(newer.as_bytes()), Parsed::Newer, "{newer}");
     }
     for content in [
@@ -133,16 +122,8 @@ fn a_name_that_is_not_the_oid_is_damage_in_a_sha256_lake_only() {
     let other = format!("source file:///a/{}.png\n", "0".repeat(64));
     let bytes = text("x-a b\n") + &source("file:///b") + &other;
     let pointer = Parsed::of(bytes.as_bytes()).pointer().expect("well-formed");
-    let error = pointer
-        .check_names(|_| Some(HashName::Sha256))
-        .expect_err("another object");
-    assert_eq!(
-        error,
-        PointerError {
-            line: 6,
-            reason: PointerFault::OtherObject
-        }
-    );
+    let error = pointer.check_names(|_| Some(HashName::Sha256)).expect_err("another object");
+    assert_eq!(error, PointerError { line: 6, reason: PointerFault::OtherObject });
     assert_eq!(pointer.check_names(|_| Some(HashName::Sha3_256)), Ok(()));
     assert_eq!(pointer.check_names(|_| None), Ok(()));
 }
@@ -170,15 +151,11 @@ fn pointers() -> impl Strategy<Value = Pointer> {
             let oid = Oid::from_bytes(digest);
             let source = |lake: &String| {
                 let name = crate::object_name::ObjectName::new(&oid.into(), b"a.npy");
-                crate::lake_url::LakeUrl::parse(lake)
-                    .expect("an address")
-                    .source(name)
+                crate::lake_url::LakeUrl::parse(lake).expect("an address").source(name)
             };
             let mut pointer = Pointer::new(oid, size, Vec::new()).expect("a size");
             pointer.extras = extras;
-            pointer
-                .with_sources(lakes.iter().map(source).collect())
-                .expect("short")
+            pointer.with_sources(lakes.iter().map(source).collect()).expect("short")
         })
 }
 

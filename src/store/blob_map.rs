@@ -33,24 +33,15 @@ impl BlobMap {
             .chunks_exact(id_len + Oid::LEN)
             .map(|record| {
                 let (id, oid) = record.split_at(id_len);
-                (
-                    id.into(),
-                    Oid::from_bytes(oid.try_into().expect("32 bytes are left")),
-                )
+                (id.into(), Oid::from_bytes(oid.try_into().expect("32 bytes are left")))
             })
             .collect();
-        Self {
-            path,
-            known,
-            news: Vec::new(),
-        }
+        Self { path, known, news: Vec::new() }
     }
 
     /// Tells what is known of a blob: `None` nothing, `Some(None)` that it is no pointer.
     pub fn get(&self, blob: &[u8]) -> Option<Option<Oid>> {
-        self.known
-            .get(blob)
-            .map(|oid| Some(*oid).filter(|oid| *oid != NO_POINTER))
+        self.known.get(blob).map(|oid| Some(*oid).filter(|oid| *oid != NO_POINTER))
     }
 
     /// Learns what a blob is.
@@ -84,15 +75,11 @@ impl BlobMap {
             file.set_len(0).context(&self.path)?;
             file.write_all(HEADER).context(&self.path)?;
         }
-        file.write_all(&std::mem::take(&mut self.news))
-            .context(&self.path)
+        file.write_all(&std::mem::take(&mut self.news)).context(&self.path)
     }
 
     fn open(&self) -> std::io::Result<File> {
-        OpenOptions::new()
-            .append(true)
-            .create(true)
-            .open(&self.path)
+        OpenOptions::new().append(true).create(true).open(&self.path)
     }
 
     /// Forgets everything, on disk too.
@@ -102,9 +89,7 @@ impl BlobMap {
     pub fn clear(&mut self) -> Result<(), PathError> {
         self.known.clear();
         self.news.clear();
-        if_exists(std::fs::remove_file(&self.path))
-            .context(&self.path)
-            .map(drop)
+        if_exists(std::fs::remove_file(&self.path)).context(&self.path).map(drop)
     }
 }
 

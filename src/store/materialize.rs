@@ -53,11 +53,7 @@ impl Store {
         };
         let tmp = self.tmp_folder()?;
         let folder = shown.parent().unwrap_or(work_tree);
-        let near = if platform::same_file_system(&tmp, folder) {
-            tmp.as_path()
-        } else {
-            folder
-        };
+        let near = if platform::same_file_system(&tmp, folder) { tmp.as_path() } else { folder };
         let mut staged = crate::fs::stage(near, Shared::Yes)?;
         let mut hasher = Hasher::default();
         let mut limited = (&mut source).take(size + 1);
@@ -71,10 +67,7 @@ impl Store {
             staged.as_file().set_modified(modified).context(&shown)?;
         }
         // The user may have saved the file while the copy was made.
-        if !same_file(
-            pointer_file(&parent, pointer).context(&shown)?.as_ref(),
-            &before,
-        ) {
+        if !same_file(pointer_file(&parent, pointer).context(&shown)?.as_ref(), &before) {
             return Ok(Outcome::Changed);
         }
         parent.replace_with(staged.path()).context(&shown)?;
@@ -92,8 +85,7 @@ fn pointer_file(parent: &Parent, pointer: &[u8]) -> io::Result<Option<Metadata>>
     };
     let metadata = file.metadata()?;
     let mut bytes = Vec::with_capacity(pointer.len() + 1);
-    file.take(pointer.len() as u64 + 1)
-        .read_to_end(&mut bytes)?;
+    file.take(pointer.len() as u64 + 1).read_to_end(&mut bytes)?;
     Ok((bytes == pointer).then_some(metadata))
 }
 

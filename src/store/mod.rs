@@ -79,11 +79,7 @@ struct Stamp {
 impl Stamp {
     fn of(metadata: &Metadata) -> Self {
         let modified = metadata.modified().ok();
-        Self {
-            size: metadata.len(),
-            modified,
-            inode: platform::inode(metadata),
-        }
+        Self { size: metadata.len(), modified, inode: platform::inode(metadata) }
     }
 }
 
@@ -102,11 +98,7 @@ impl Store {
     /// Names the local state of the clone whose common git dir is `common_dir`.
     pub fn at(common_dir: &Path) -> Self {
         let root = common_dir.join("lake").join("v1");
-        Self {
-            root,
-            unsynced: Mutex::default(),
-            verified: Mutex::default(),
-        }
+        Self { root, unsynced: Mutex::default(), verified: Mutex::default() }
     }
 
     /// Returns the folder that holds the local state.
@@ -139,12 +131,8 @@ impl Store {
         let metadata = if_exists(std::fs::symlink_metadata(&path)).context(&path)?;
         Ok(match metadata {
             Some(metadata) if metadata.is_file() && metadata.len() == size => {
-                let written_here = self
-                    .unsynced
-                    .lock()
-                    .expect("no holder panics")
-                    .get(&oid)
-                    .copied();
+                let written_here =
+                    self.unsynced.lock().expect("no holder panics").get(&oid).copied();
                 let is_ours = written_here == Some(platform::inode(&metadata));
                 if platform::is_sealed(&metadata) || is_ours {
                     Presence::Stored
@@ -181,11 +169,7 @@ impl Store {
         }
         let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or_default());
         file.take(size).read_to_end(&mut bytes).context(&path)?;
-        if Oid::of(&bytes) == oid {
-            Ok(Some(bytes))
-        } else {
-            Err(self.damaged(oid)?)
-        }
+        if Oid::of(&bytes) == oid { Ok(Some(bytes)) } else { Err(self.damaged(oid)?) }
     }
 
     /// Opens an object whose content was verified, in constant memory; `None` if it is absent or of
@@ -211,10 +195,7 @@ impl Store {
         if hashed.oid != oid {
             return Err(self.damaged(oid)?);
         }
-        self.verified
-            .lock()
-            .expect("no holder panics")
-            .insert(oid, stamp);
+        self.verified.lock().expect("no holder panics").insert(oid, stamp);
         io::Seek::rewind(&mut file).context(&path)?;
         Ok(Some(file))
     }
@@ -224,10 +205,7 @@ impl Store {
         if metadata.len() < COPY_BUFFER_BYTES as u64 {
             return;
         }
-        self.verified
-            .lock()
-            .expect("no holder panics")
-            .insert(oid, Stamp::of(metadata));
+        self.verified.lock().expect("no holder panics").insert(oid, Stamp::of(metadata));
     }
 
     /// Moves damaged bytes out of the way, so that the object can be stored again.
@@ -251,17 +229,9 @@ impl Store {
     /// # Errors
     /// If the disk reports a failed write; the objects stay unproven then.
     pub fn sync(&self) -> Result<(), PathError> {
-        let pending: Vec<(Oid, u64)> = self
-            .unsynced
-            .lock()
-            .expect("no holder panics")
-            .iter()
-            .map(|(o, i)| (*o, *i))
-            .collect();
-        let paths: Vec<PathBuf> = pending
-            .iter()
-            .map(|(oid, _)| self.object_path(*oid))
-            .collect();
+        let pending: Vec<(Oid, u64)> =
+            self.unsynced.lock().expect("no holder panics").iter().map(|(o, i)| (*o, *i)).collect();
+        let paths: Vec<PathBuf> = pending.iter().map(|(oid, _)| self.object_path(*oid)).collect();
         crate::fs::sync::batch(&paths)?;
         for ((oid, inode), path) in pending.iter().zip(&paths) {
             // Another process may have put its own, unsynced copy there: that one is its to seal.

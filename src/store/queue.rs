@@ -80,10 +80,7 @@ struct Log {
 impl Queue {
     /// Names the queue below `store_root`; touches nothing.
     pub fn at(store_root: &Path) -> Self {
-        Self {
-            folder: store_root.join("queue"),
-            log: Mutex::new(None),
-        }
+        Self { folder: store_root.join("queue"), log: Mutex::new(None) }
     }
 
     /// Records that a pointer is about to be given to git; safe from any kill on return.
@@ -100,11 +97,7 @@ impl Queue {
     /// If the log cannot be written.
     pub fn add_owed<'a>(&self, owed: impl IntoIterator<Item = &'a Owed>) -> Result<(), PathError> {
         let lines: String = owed.into_iter().map(owed_line).collect();
-        if lines.is_empty() {
-            Ok(())
-        } else {
-            self.append(&lines)
-        }
+        if lines.is_empty() { Ok(()) } else { self.append(&lines) }
     }
 
     /// Makes this process's records safe from power loss.
@@ -201,31 +194,19 @@ impl Queue {
         std::fs::create_dir_all(&self.folder).context(&self.folder)?;
         let path = self.folder.join(format!("{}-{}.log", unix_now(), unique()));
         let mut options = OpenOptions::new();
-        let mut file = options
-            .append(true)
-            .create_new(true)
-            .open(&path)
-            .context(&path)?;
+        let mut file = options.append(true).create_new(true).open(&path).context(&path)?;
         // Without the lock the worst is that another process folds this log early: on such file
         // systems its records are then appended to a file without a name. Refuse instead.
-        file.try_lock()
-            .map_err(std::io::Error::from)
-            .context(&path)?;
-        file.write_all(format!("{HEADER}\n").as_bytes())
-            .context(&path)?;
+        file.try_lock().map_err(std::io::Error::from).context(&path)?;
+        file.write_all(format!("{HEADER}\n").as_bytes()).context(&path)?;
         Ok(Log { path, file })
     }
 
     fn logs(&self) -> Result<Vec<PathBuf>, PathError> {
         let entries = if_exists(std::fs::read_dir(&self.folder)).context(&self.folder)?;
-        let paths = entries
-            .into_iter()
-            .flatten()
-            .flatten()
-            .map(|entry| entry.path());
-        let mut logs: Vec<PathBuf> = paths
-            .filter(|path| path.extension().is_some_and(|ext| ext == "log"))
-            .collect();
+        let paths = entries.into_iter().flatten().flatten().map(|entry| entry.path());
+        let mut logs: Vec<PathBuf> =
+            paths.filter(|path| path.extension().is_some_and(|ext| ext == "log")).collect();
         logs.sort_unstable();
         Ok(logs)
     }
@@ -280,23 +261,13 @@ impl Collector {
                 let since = word()?.parse().ok()?;
                 let (blob, oid, path) = (word()?, word()?.parse().ok()?, parse_path(word()?)?);
                 if self.seen.insert((blob.into(), path.clone())) {
-                    self.claims.tentative.push(Tentative {
-                        since,
-                        blob: blob.into(),
-                        oid,
-                        path,
-                    });
+                    self.claims.tentative.push(Tentative { since, blob: blob.into(), oid, path });
                 }
             }
             "o" => {
                 let (oid, size) = (word()?.parse().ok()?, word()?.parse().ok()?);
                 let url = SourceUrl::parse_normal(word()?).ok()?;
-                let owed = Owed {
-                    url: url.clone(),
-                    oid,
-                    size,
-                    path: parse_path(word()?)?,
-                };
+                let owed = Owed { url: url.clone(), oid, size, path: parse_path(word()?)? };
                 self.claims.owed.insert(url, owed);
             }
             _ => {}
@@ -325,24 +296,14 @@ mod tests {
 
     fn tentative(content: &[u8]) -> Tentative {
         let oid = Oid::of(content);
-        Tentative {
-            since: 7,
-            blob: "ab12".into(),
-            oid,
-            path: path(b"a b\n%\xff.png"),
-        }
+        Tentative { since: 7, blob: "ab12".into(), oid, path: path(b"a b\n%\xff.png") }
     }
 
     fn owed(content: &[u8]) -> Owed {
         let oid = Oid::of(content);
         let lake = LakeUrl::parse("file:///mnt/lake").expect("an address");
         let url = lake.source(ObjectName::new(&oid.into(), b"x.png"));
-        Owed {
-            url,
-            oid,
-            size: 3,
-            path: path(b"x.png"),
-        }
+        Owed { url, oid, size: 3, path: path(b"x.png") }
     }
 
     #[test]
@@ -386,11 +347,7 @@ mod tests {
         let third = Queue::at(dir.path());
         third
             .compact(|mut claims| {
-                assert_eq!(
-                    claims.owed.len(),
-                    2,
-                    "the running process's records are not shown"
-                );
+                assert_eq!(claims.owed.len(), 2, "the running process's records are not shown");
                 claims.tentative.clear();
                 claims.owed.remove(&owed(b"1").url);
                 claims
@@ -402,9 +359,7 @@ mod tests {
         let mut expected = vec![owed(b"2").url, owed(b"4").url];
         expected.sort();
         assert_eq!(urls, expected);
-        running
-            .add_owed([&owed(b"5")])
-            .expect("its log is still its own");
+        running.add_owed([&owed(b"5")]).expect("its log is still its own");
         assert_eq!(third.read().expect("reads").owed.len(), 3);
     }
 

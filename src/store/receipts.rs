@@ -32,18 +32,11 @@ pub enum Strength {
 }
 
 impl Strength {
-    const ALL: [(Self, &'static str); 3] = [
-        (Self::Size, "size"),
-        (Self::Checksum, "checksum"),
-        (Self::Sent, "sent"),
-    ];
+    const ALL: [(Self, &'static str); 3] =
+        [(Self::Size, "size"), (Self::Checksum, "checksum"), (Self::Sent, "sent")];
 
     fn as_str(self) -> &'static str {
-        Self::ALL
-            .iter()
-            .find(|row| row.0 == self)
-            .expect("every strength has a row")
-            .1
+        Self::ALL.iter().find(|row| row.0 == self).expect("every strength has a row").1
     }
 
     fn parse(text: &str) -> Option<Self> {
@@ -89,10 +82,7 @@ pub struct Receipts {
 impl Receipts {
     /// Names the receipts below `store_root`; touches nothing.
     pub fn at(store_root: &Path) -> Self {
-        Self {
-            folder: store_root.join("receipts"),
-            lakes: Mutex::default(),
-        }
+        Self { folder: store_root.join("receipts"), lakes: Mutex::default() }
     }
 
     /// Returns the receipt for a full object URL.
@@ -127,11 +117,7 @@ impl Receipts {
         self.with(lake, |known| {
             known.set_id(id);
             for (name, size, strength) in proofs {
-                let receipt = Receipt {
-                    size: *size,
-                    strength: *strength,
-                    date,
-                };
+                let receipt = Receipt { size: *size, strength: *strength, date };
                 known.by_name.insert(name.clone(), receipt);
             }
         })
@@ -165,18 +151,10 @@ impl Receipts {
     fn append(&self, lake: &LakeUrl, lines: &str) -> Result<(), PathError> {
         std::fs::create_dir_all(&self.folder).context(&self.folder)?;
         let path = self.path(lake);
-        let mut log = OpenOptions::new()
-            .append(true)
-            .create(true)
-            .open(&path)
-            .context(&path)?;
+        let mut log = OpenOptions::new().append(true).create(true).open(&path).context(&path)?;
         log.lock().context(&path)?;
         let is_new = log.metadata().context(&path)?.len() == 0;
-        let header = if is_new {
-            format!("{HEADER} {lake}\n")
-        } else {
-            String::new()
-        };
+        let header = if is_new { format!("{HEADER} {lake}\n") } else { String::new() };
         log.write_all((header + lines).as_bytes()).context(&path)
     }
 
@@ -226,14 +204,7 @@ impl Known {
             self.by_name.remove(&name);
         } else {
             let (size, strength) = (size.parse().ok()?, Strength::parse(strength)?);
-            self.by_name.insert(
-                name,
-                Receipt {
-                    size,
-                    strength,
-                    date,
-                },
-            );
+            self.by_name.insert(name, Receipt { size, strength, date });
         }
         Some(())
     }
@@ -264,29 +235,14 @@ mod tests {
     fn receipts_survive_the_process() {
         let dir = tempfile::tempdir().expect("a folder");
         let receipts = Receipts::at(dir.path());
-        receipts
-            .add(&lake(), Some("id1"), &[(name(b"1"), 1, Strength::Sent)])
-            .expect("writes");
-        receipts
-            .add(&lake(), Some("id1"), &[(name(b"2"), 2, Strength::Size)])
-            .expect("writes");
+        receipts.add(&lake(), Some("id1"), &[(name(b"1"), 1, Strength::Sent)]).expect("writes");
+        receipts.add(&lake(), Some("id1"), &[(name(b"2"), 2, Strength::Size)]).expect("writes");
         for receipts in [receipts, Receipts::at(dir.path())] {
-            let receipt = receipts
-                .get(&lake().source(name(b"1")))
-                .expect("reads")
-                .expect("there");
+            let receipt = receipts.get(&lake().source(name(b"1"))).expect("reads").expect("there");
             assert_eq!((receipt.size, receipt.strength), (1, Strength::Sent));
             assert!(receipt.is_fresh());
-            assert!(
-                receipts
-                    .get(&lake().source(name(b"2")))
-                    .expect("reads")
-                    .is_some()
-            );
-            assert_eq!(
-                receipts.get(&lake().source(name(b"3"))).expect("reads"),
-                None
-            );
+            assert!(receipts.get(&lake().source(name(b"2"))).expect("reads").is_some());
+            assert_eq!(receipts.get(&lake().source(name(b"3"))).expect("reads"), None);
         }
     }
 
@@ -294,15 +250,10 @@ mod tests {
     fn a_revoked_receipt_stays_revoked() {
         let dir = tempfile::tempdir().expect("a folder");
         let receipts = Receipts::at(dir.path());
-        receipts
-            .add(&lake(), None, &[(name(b"1"), 1, Strength::Sent)])
-            .expect("writes");
+        receipts.add(&lake(), None, &[(name(b"1"), 1, Strength::Sent)]).expect("writes");
         receipts.revoke(&lake().source(name(b"1"))).expect("writes");
         for receipts in [receipts, Receipts::at(dir.path())] {
-            assert_eq!(
-                receipts.get(&lake().source(name(b"1"))).expect("reads"),
-                None
-            );
+            assert_eq!(receipts.get(&lake().source(name(b"1"))).expect("reads"), None);
         }
     }
 
@@ -310,46 +261,25 @@ mod tests {
     fn another_lake_at_the_same_address_has_no_receipts() {
         let dir = tempfile::tempdir().expect("a folder");
         let receipts = Receipts::at(dir.path());
-        receipts
-            .add(&lake(), Some("old"), &[(name(b"1"), 1, Strength::Sent)])
-            .expect("writes");
+        receipts.add(&lake(), Some("old"), &[(name(b"1"), 1, Strength::Sent)]).expect("writes");
         let receipts = Receipts::at(dir.path());
         receipts.bind(&lake(), Some("old")).expect("reads");
-        assert!(
-            receipts
-                .get(&lake().source(name(b"1")))
-                .expect("reads")
-                .is_some()
-        );
+        assert!(receipts.get(&lake().source(name(b"1"))).expect("reads").is_some());
         receipts.bind(&lake(), Some("new")).expect("reads");
-        assert_eq!(
-            receipts.get(&lake().source(name(b"1"))).expect("reads"),
-            None
-        );
+        assert_eq!(receipts.get(&lake().source(name(b"1"))).expect("reads"), None);
     }
 
     #[test]
     fn damaged_lines_are_passed_over() {
         let dir = tempfile::tempdir().expect("a folder");
         let receipts = Receipts::at(dir.path());
-        receipts
-            .add(&lake(), None, &[(name(b"1"), 1, Strength::Sent)])
-            .expect("writes");
+        receipts.add(&lake(), None, &[(name(b"1"), 1, Strength::Sent)]).expect("writes");
         let path = receipts.path(&lake());
         let mut log = OpenOptions::new().append(true).open(&path).expect("opens");
         log.write_all(b"\xff\xfe\nrubbish\n").expect("writes");
-        log.write_all(format!("{} 2 sent 17", name(b"2")).as_bytes())
-            .expect("writes");
+        log.write_all(format!("{} 2 sent 17", name(b"2")).as_bytes()).expect("writes");
         let receipts = Receipts::at(dir.path());
-        assert!(
-            receipts
-                .get(&lake().source(name(b"1")))
-                .expect("reads")
-                .is_some()
-        );
-        assert_eq!(
-            receipts.get(&lake().source(name(b"2"))).expect("reads"),
-            None
-        );
+        assert!(receipts.get(&lake().source(name(b"1"))).expect("reads").is_some());
+        assert_eq!(receipts.get(&lake().source(name(b"2"))).expect("reads"), None);
     }
 }

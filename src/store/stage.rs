@@ -81,11 +81,7 @@ impl StagedObject<'_> {
         std::fs::create_dir_all(folder).context(folder)?;
         crate::fs::publish(self.file, &target)?;
         let inode = platform::inode(&metadata);
-        self.store
-            .unsynced
-            .lock()
-            .expect("no holder panics")
-            .insert(oid, inode);
+        self.store.unsynced.lock().expect("no holder panics").insert(oid, inode);
         self.store.note_verified(oid, &metadata);
         Ok(())
     }
@@ -134,18 +130,10 @@ impl<'a> Intake<'a> {
     ) -> Result<Self, PathError> {
         let expected = expected.map(|oid| store.open(oid)).transpose()?.flatten();
         let state = match expected {
-            Some(expected) => State::Comparing {
-                expected,
-                equal: 0,
-                there: Vec::new(),
-            },
+            Some(expected) => State::Comparing { expected, equal: 0, there: Vec::new() },
             None => State::Staging(store.stage()?),
         };
-        Ok(Self {
-            store,
-            hasher: Hasher::new(hashes),
-            state,
-        })
+        Ok(Self { store, hasher: Hasher::new(hashes), state })
     }
 
     /// Takes in the next bytes.
@@ -154,12 +142,7 @@ impl<'a> Intake<'a> {
     /// If the store cannot be written.
     pub fn write(&mut self, bytes: &[u8]) -> Result<(), PathError> {
         self.hasher.update(bytes);
-        if let State::Comparing {
-            expected,
-            equal,
-            there,
-        } = &mut self.state
-        {
+        if let State::Comparing { expected, equal, there } = &mut self.state {
             there.resize(bytes.len(), 0);
             if io::Read::read_exact(expected, there).is_ok() && there == bytes {
                 *equal += bytes.len() as u64;
@@ -168,14 +151,8 @@ impl<'a> Intake<'a> {
             let equal = *equal;
             self.state = State::Staging(self.store.stage_prefix(expected, equal)?);
         }
-        let State::Staging(staged) = &mut self.state else {
-            unreachable!("staging since above")
-        };
-        staged
-            .file
-            .as_file_mut()
-            .write_all(bytes)
-            .context(staged.file.path())
+        let State::Staging(staged) = &mut self.state else { unreachable!("staging since above") };
+        staged.file.as_file_mut().write_all(bytes).context(staged.file.path())
     }
 
     /// Ends the content: on return the object is in the store under its final name, safe from any kill.
@@ -188,14 +165,8 @@ impl<'a> Intake<'a> {
         match self.state {
             _ if is_stored => {}
             State::Staging(staged) => staged.publish(hashed.oid)?,
-            State::Comparing {
-                mut expected,
-                equal,
-                ..
-            } => {
-                self.store
-                    .stage_prefix(&mut expected, equal)?
-                    .publish(hashed.oid)?;
+            State::Comparing { mut expected, equal, .. } => {
+                self.store.stage_prefix(&mut expected, equal)?.publish(hashed.oid)?;
             }
         }
         Ok(hashed)

@@ -30,11 +30,7 @@ fn an_object_counts_as_stored_elsewhere_only_after_the_sync() {
     assert_eq!(other.presence(oid, 7).expect("reads"), Presence::Unproven);
     store.sync().expect("syncs");
     assert_eq!(other.presence(oid, 7).expect("reads"), Presence::Stored);
-    assert_eq!(
-        other.presence(oid, 8).expect("reads"),
-        Presence::Absent,
-        "the size is wrong"
-    );
+    assert_eq!(other.presence(oid, 8).expect("reads"), Presence::Absent, "the size is wrong");
 }
 
 #[test]
@@ -50,14 +46,9 @@ fn an_unproven_object_is_replaced_and_a_stored_one_is_not_written_again() {
     let second = inode(&other);
     assert_ne!(first, second);
     store.sync().expect("seals only what it wrote");
-    assert_eq!(
-        Store::at(dir.path()).presence(oid, 7).expect("reads"),
-        Presence::Unproven
-    );
+    assert_eq!(Store::at(dir.path()).presence(oid, 7).expect("reads"), Presence::Unproven);
     other.sync().expect("syncs");
-    Store::at(dir.path())
-        .put(oid, b"content")
-        .expect("nothing to do");
+    Store::at(dir.path()).put(oid, b"content").expect("nothing to do");
     assert_eq!(inode(&store), second);
 }
 
@@ -68,17 +59,11 @@ fn damaged_objects_are_set_aside_and_never_handed_out() {
     store.put(oid, b"content").expect("writes");
     std::fs::write(store.object_path(oid), b"c0ntent").expect("damages");
     let error = store.read_verified(oid, 7).expect_err("damaged");
-    assert!(
-        matches!(&error, Error::Damaged { aside, .. } if aside.exists()),
-        "{error}"
-    );
+    assert!(matches!(&error, Error::Damaged { aside, .. } if aside.exists()), "{error}");
     assert_eq!(store.read_verified(oid, 7).expect("absent now"), None);
     store.put(oid, b"content").expect("writes");
     std::fs::write(store.object_path(oid), b"c0ntent").expect("damages");
-    assert!(matches!(
-        store.open_verified(oid, 7),
-        Err(Error::Damaged { .. })
-    ));
+    assert!(matches!(store.open_verified(oid, 7), Err(Error::Damaged { .. })));
 }
 
 #[test]
@@ -86,19 +71,12 @@ fn a_stream_with_the_wrong_bytes_leaves_nothing() {
     let (_dir, store) = store();
     let oid = Oid::of(b"content");
     for wrong in [&b"c0ntent"[..], b"conten", b"content and more"] {
-        let error = store
-            .put_stream(oid, 7, &mut &*wrong)
-            .expect_err("other bytes");
+        let error = store.put_stream(oid, 7, &mut &*wrong).expect_err("other bytes");
         assert!(matches!(error, Error::WrongBytes { .. }));
         assert_eq!(store.presence(oid, 7).expect("reads"), Presence::Absent);
     }
-    store
-        .put_stream(oid, 7, &mut &b"content"[..])
-        .expect("the right bytes");
-    assert_eq!(
-        store.read_verified(oid, 7).expect("reads").as_deref(),
-        Some(&b"content"[..])
-    );
+    store.put_stream(oid, 7, &mut &b"content"[..]).expect("the right bytes");
+    assert_eq!(store.read_verified(oid, 7).expect("reads").as_deref(), Some(&b"content"[..]));
     assert_eq!(files_in(&store.tmp_folder().expect("there")), 0);
 }
 
@@ -109,8 +87,7 @@ fn an_intake_that_equals_the_expected_object_writes_nothing() {
     let old_oid = Oid::of(&old);
     store.put(old_oid, &old).expect("writes");
     let mut intake = Intake::begin(&store, &[], Some(old_oid)).expect("begins");
-    old.chunks(65_516)
-        .for_each(|chunk| intake.write(chunk).expect("compares"));
+    old.chunks(65_516).for_each(|chunk| intake.write(chunk).expect("compares"));
     assert_eq!(files_in(&store.root().join("tmp")), 0);
     assert_eq!(intake.finish().expect("the same").oid, old_oid);
 }
@@ -124,16 +101,9 @@ fn an_intake_that_differs_late_is_shorter_or_longer_is_stored_whole() {
     let mut changed = old.clone();
     changed[399_000] ^= 1;
     let longer = [&old[..], b"tail"].concat();
-    for new in [
-        &changed[..],
-        &longer,
-        &old[..300_000],
-        &old[..65_516],
-        b"short",
-    ] {
+    for new in [&changed[..], &longer, &old[..300_000], &old[..65_516], b"short"] {
         let mut intake = Intake::begin(&store, &[], Some(old_oid)).expect("begins");
-        new.chunks(65_516)
-            .for_each(|chunk| intake.write(chunk).expect("writes"));
+        new.chunks(65_516).for_each(|chunk| intake.write(chunk).expect("writes"));
         let hashed = intake.finish().expect("stores");
         assert_eq!((hashed.oid, hashed.size), (Oid::of(new), new.len() as u64));
         let stored = store.read_verified(hashed.oid, hashed.size).expect("reads");
@@ -168,15 +138,8 @@ fn materializing_keeps_mode_and_time_and_spares_changed_files() {
     std::fs::write(&file, b"pointer").expect("writes");
     std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o755)).expect("sets");
     let then = std::time::SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000);
-    File::open(&file)
-        .expect("opens")
-        .set_modified(then)
-        .expect("sets");
-    let fill = |pointer: &[u8]| {
-        store
-            .materialize(&tree, &path, pointer, oid, 7)
-            .expect("works")
-    };
+    File::open(&file).expect("opens").set_modified(then).expect("sets");
+    let fill = |pointer: &[u8]| store.materialize(&tree, &path, pointer, oid, 7).expect("works");
     assert!(matches!(fill(b"another"), Outcome::Changed));
     assert!(matches!(fill(b"pointer"), Outcome::Filled(_)));
     let metadata = std::fs::metadata(&file).expect("there");

@@ -1,0 +1,302 @@
+//! From lakes to the store: each object once, from the first source that has it.
+
+use std::io::Read as _;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+
+use super::Transfer;
+use super::report::Activity;
+use crate::fs::platform::free_bytes;
+use crate::lake::LakeError;
+use crate::lake_url::SourceUrl;
+use crate::oid::Oid;
+use crate::store::{self, Presence};
+
+/// Objects up to this size are verified in memory before they are stored.
+const IN_MEMORY_BYTES: u64 = 1 << 20;
+/// Bytes of small objects that are handed over with the result, all results together.
+const HANDED_OVER_BYTES: u64 = 32 << 20;
+/// Room that is left on the disk for everybody else.
+const SPARE_BYTES: u64 = 64 << 20;
+
+/// An object that is wanted.
+#[derive(Debug, Clone)]
+pub struct Wanted {
+    /// The object.
+    pub oid: Oid,
+    /// Its size in bytes.
+    pub size: u64,
+    /// Where to look for it, best first.
+    pub candidates: Vec<SourceUrl>,
+}
+
+/// What came of it.
+#[derive(Debug)]
+pub struct Done {
+    /// The object.
+    pub oid: Oid,
+    /// Its verified bytes where they were at hand; otherwise it is in the store. Or why not.
+    pub result: Result<Option<Vec<u8>>, Failure>,
+}
+
+/// Why an object could not be had.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum Failure {
+    /// No source had it; the reasons stand in the order in which sources were tried.
+    #[error("{}", summarize(.0))]
+    NoSource(Vec<(SourceUrl, SourceFailure)>),
+    /// The disk would not hold it.
+    #[error("The disk has no room for {size} more bytes")]
+    NoRoom {
+        /// The object's size.
+        size: u64,
+    },
+    /// The store could not take it.
+    #[error("{0}")]
+    Store(String),
+    /// Somebody asked to stop.
+    #[error("Interrupted")]
+    Cancelled,
+}
+
+/// Why one source did not help.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum SourceFailure {
+    /// The lake could not do it.
+    #[error(transparent)]
+    Lake(#[from] LakeError),
+    /// What arrived is not the object.
+    #[error("`{0}` holds other bytes than the object's")]
+    WrongBytes(SourceUrl),
+    /// The connection or the share broke while reading.
+    #[error("Could not read `{url}` to its end: {reason}")]
+    Broken {
+        /// The source.
+        url: SourceUrl,
+        /// What the system said.
+        reason: String,
+    },
+}
+
+fn summarize(failures: &[(SourceUrl, SourceFailure)]) -> String {
+    let mut reasons: Vec<String> = failures
+        .iter()
+        .map(|(_, failure)| match failure {
+            SourceFailure::Lake(LakeError::Absent { object }) => {
+                format!("it is not in `{}`", object.lake)
+            }
+            other => other.to_string(),
+        })
+        .collect();
+    reasons.dedup();
+    if reasons.is_empty() { "No source is known".to_owned() } else { reasons.join("; ") }
+}
+
+/// A running set of downloads. Dropping it lets what is under way come to an end.
+pub struct Downloads {
+    transfer: Transfer,
+    jobs: Option<Sender<Wanted>>,
+    waiting: Arc<Mutex<Receiver<Wanted>>>,
+    results: Receiver<Done>,
+    done: Sender<Done>,
+    threads: Vec<JoinHandle<()>>,
+    submitted: usize,
+    /// Bytes that results hold and nobody has taken.
+    handed_over: Arc<AtomicU64>,
+}
+
+impl Downloads {
+    /// Prepares to download; starts nothing.
+    pub fn new(transfer: Transfer) -> Self {
+        let (jobs, waiting) = channel();
+        let (done, results) = channel();
+        Self {
+            transfer,
+            jobs: Some(jobs),
+            waiting: Arc::new(Mutex::new(waiting)),
+            results,
+            done,
+            threads: Vec::new(),
+            submitted: 0,
+            handed_over: Arc::default(),
+        }
+    }
+
+    /// Adds an object; the caller takes care to want each once.
+    pub fn submit(&mut self, wanted: Wanted) {
+        self.submitted += 1;
+        self.transfer.reporter.expect(Activity::Downloading, 1, wanted.size);
+        if self.threads.len() < self.transfer.jobs.min(self.submitted) {
+            self.threads.push(self.start_thread());
+        }
+        let jobs = self.jobs.as_ref().expect("open until dropped");
+        jobs.send(wanted).expect("this side holds the receiver, too");
+    }
+
+    /// Returns how many results are still to come.
+    pub fn outstanding(&self) -> usize {
+        self.submitted
+    }
+
+    /// Waits for the next result; `None` when all were taken.
+    pub fn wait(&mut self) -> Option<Done> {
+        if self.submitted == 0 {
+            return None;
+        }
+        self.results.recv().ok().map(|done| self.taken(done))
+    }
+
+    /// Returns a result that is there already.
+    pub fn try_next(&mut self) -> Option<Done> {
+        self.results.try_recv().ok().map(|done| self.taken(done))
+    }
+
+    fn taken(&mut self, done: Done) -> Done {
+        self.submitted -= 1;
+        if let Ok(Some(bytes)) = &done.result {
+            self.handed_over.fetch_sub(bytes.len() as u64, Ordering::Relaxed);
+        }
+        if self.submitted == 0 {
+            self.transfer.reporter.end();
+        }
+        done
+    }
+
+    fn start_thread(&self) -> JoinHandle<()> {
+        let (transfer, done) = (self.transfer.clone(), self.done.clone());
+        let (waiting, handed_over) = (Arc::clone(&self.waiting), Arc::clone(&self.handed_over));
+        std::thread::spawn(move || {
+            loop {
+                let next = waiting.lock().expect("no holder panics").recv();
+                let Ok(wanted) = next else { return };
+                let mut result = transfer.download(&wanted);
+                if let Ok(Some(bytes)) = &result {
+                    let size = bytes.len() as u64;
+                    let held = handed_over.fetch_add(size, Ordering::Relaxed);
+                    if held + size > HANDED_OVER_BYTES {
+                        handed_over.fetch_sub(size, Ordering::Relaxed);
+                        result = Ok(None);
+                    }
+                }
+                transfer.reporter.finished_object();
+                if done.send(Done { oid: wanted.oid, result }).is_err() {
+                    return;
+                }
+            }
+        })
+    }
+}
+
+impl Drop for Downloads {
+    fn drop(&mut self) {
+        self.jobs = None;
+        for thread in self.threads.drain(..) {
+            // A thread that panicked has told so on stderr; there is nothing to add.
+            drop(thread.join());
+        }
+    }
+}
+
+impl Transfer {
+    /// Fetches one object into the store, verified; returns its bytes too if it is small.
+    ///
+    /// # Errors
+    /// Why no source helped, or why the store could not take it.
+    pub fn download(&self, wanted: &Wanted) -> Result<Option<Vec<u8>>, Failure> {
+        if self.cancel.is_cancelled() {
+            return Err(Failure::Cancelled);
+        }
+        if matches!(self.store.presence(wanted.oid, wanted.size), Ok(Presence::Stored)) {
+            return Ok(None);
+        }
+        let tmp = self.store.tmp_folder().map_err(|error| Failure::Store(error.to_string()))?;
+        if free_bytes(&tmp).is_ok_and(|free| free < wanted.size.saturating_add(SPARE_BYTES)) {
+            return Err(Failure::NoRoom { size: wanted.size });
+        }
+        let mut failures = Vec::new();
+        for source in &wanted.candidates {
+            match self.fetch(wanted, source) {
+                Ok(bytes) => return Ok(bytes),
+                Err(Fetch::Source(failure)) => failures.push((source.clone(), failure)),
+                Err(Fetch::Fatal(failure)) => return Err(failure),
+            }
+        }
+        Err(Failure::NoSource(failures))
+    }
+
+    fn fetch(&self, wanted: &Wanted, source: &SourceUrl) -> Result<Option<Vec<u8>>, Fetch> {
+        let open = self.lakes.at(&source.lake);
+        let content = open.usable().and_then(|lake| {
+            let content = lake.get(&source.name, 0);
+            open.note(&content);
+            content
+        })?;
+        if content.size != wanted.size {
+            return Err(SourceFailure::WrongBytes(source.clone()).into());
+        }
+        let broken = |error: &dyn std::fmt::Display| SourceFailure::Broken {
+            url: source.clone(),
+            reason: error.to_string(),
+        };
+        let mut reader = Watched { transfer: self, inner: content.reader };
+        if wanted.size > IN_MEMORY_BYTES {
+            let result = self.store.put_stream(wanted.oid, wanted.size, &mut reader);
+            return match result {
+                Ok(()) => Ok(None),
+                Err(store::Error::WrongBytes { .. }) => {
+                    Err(SourceFailure::WrongBytes(source.clone()).into())
+                }
+                Err(_) if self.cancel.is_cancelled() => Err(Fetch::Fatal(Failure::Cancelled)),
+                Err(error) if error.is_full() => {
+                    Err(Fetch::Fatal(Failure::NoRoom { size: wanted.size }))
+                }
+                Err(error) => Err(broken(&error).into()),
+            };
+        }
+        let mut bytes = Vec::with_capacity(usize::try_from(wanted.size).unwrap_or_default());
+        reader.take(wanted.size + 1).read_to_end(&mut bytes).map_err(|error| broken(&error))?;
+        if Oid::of(&bytes) != wanted.oid {
+            return Err(SourceFailure::WrongBytes(source.clone()).into());
+        }
+        let stored = self.store.put(wanted.oid, &bytes);
+        stored.map_err(|error| Fetch::Fatal(Failure::Store(error.to_string())))?;
+        Ok(Some(bytes))
+    }
+}
+
+/// Why one attempt failed: go on with the next source, or stop.
+enum Fetch {
+    Source(SourceFailure),
+    Fatal(Failure),
+}
+
+impl From<SourceFailure> for Fetch {
+    fn from(failure: SourceFailure) -> Self {
+        Self::Source(failure)
+    }
+}
+
+impl From<LakeError> for Fetch {
+    fn from(error: LakeError) -> Self {
+        Self::Source(error.into())
+    }
+}
+
+/// Reports what is read and ends with an error once somebody asks to stop.
+struct Watched<'a> {
+    transfer: &'a Transfer,
+    inner: Box<dyn std::io::Read + Send>,
+}
+
+impl std::io::Read for Watched<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        if self.transfer.cancel.is_cancelled() {
+            return Err(std::io::Error::other("interrupted"));
+        }
+        let count = self.inner.read(buffer)?;
+        self.transfer.reporter.moved(count as u64);
+        Ok(count)
+    }
+}

@@ -1,0 +1,61 @@
+//! The engine between the store and lakes: many objects, many sources, some of which fail.
+//!
+//! Everything that is the same for every lake lives here once: running side by side, trying the next
+//! source, verifying what arrives, remembering which lake is unwell, progress, cancelling. Lakes
+//! themselves know none of it. Threads start with the first job; a process that transfers nothing
+//! starts none and opens no lake.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crate::store::Store;
+use crate::store::receipts::Receipts;
+
+pub mod download;
+pub mod lakes;
+pub mod report;
+pub mod upload;
+
+use lakes::Lakes;
+use report::Reporter;
+
+/// Asks running transfers to stop between chunks; set by Ctrl-C. Clones share one flag.
+#[derive(Debug, Clone, Default)]
+pub struct Cancel(Arc<AtomicBool>);
+
+impl Cancel {
+    /// Wraps a flag that somebody else sets, such as a signal handler.
+    pub fn from_flag(flag: Arc<AtomicBool>) -> Self {
+        Self(flag)
+    }
+
+    /// Asks to stop.
+    pub fn cancel(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    /// Returns true once somebody asked to stop.
+    pub fn is_cancelled(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// What every transfer needs; clones share everything.
+#[derive(Clone)]
+pub struct Transfer {
+    /// Where objects are read from and put.
+    pub store: Arc<Store>,
+    /// Where proofs are kept.
+    pub receipts: Arc<Receipts>,
+    /// The lakes, opened at first need.
+    pub lakes: Arc<Lakes>,
+    /// Who hears about progress.
+    pub reporter: Arc<dyn Reporter>,
+    /// Asks to stop.
+    pub cancel: Cancel,
+    /// Most transfers at once.
+    pub jobs: usize,
+}
+
+#[cfg(test)]
+mod tests;

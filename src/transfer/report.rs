@@ -1,0 +1,46 @@
+//! What is moving, told to whoever shows it.
+
+/// What a progress line is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Activity {
+    /// Objects go to lakes.
+    Uploading,
+    /// Objects come from lakes.
+    Downloading,
+    /// Objects become files of the work tree.
+    Filling,
+}
+
+/// Hears about progress. Called from many threads; must not block for long.
+pub trait Reporter: Send + Sync {
+    /// Hears that so many more objects and bytes are to be moved.
+    fn expect(&self, activity: Activity, objects: u64, bytes: u64);
+
+    /// Hears that bytes were moved.
+    fn moved(&self, bytes: u64);
+
+    /// Hears that an object is done, well or not.
+    fn finished_object(&self);
+
+    /// Hears that nothing moves any more; whatever was shown goes away.
+    fn end(&self);
+
+    /// Tells a person something, as one line.
+    fn warn(&self, text: &str);
+}
+
+/// Shows nothing.
+#[derive(Debug, Clone, Copy)]
+pub struct Silent;
+
+impl Reporter for Silent {
+    fn expect(&self, _: Activity, _: u64, _: u64) {}
+
+    fn moved(&self, _: u64) {}
+
+    fn finished_object(&self) {}
+
+    fn end(&self) {}
+
+    fn warn(&self, _: &str) {}
+}
