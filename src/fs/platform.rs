@@ -40,6 +40,31 @@ mod imp {
         Ok(())
     }
 
+    pub(super) fn adopt_group(file: &File, folder: &Metadata) -> io::Result<()> {
+        if file.metadata()?.gid() != folder.gid() {
+            let group = rustix::fs::Gid::from_raw(folder.gid());
+            rustix::fs::fchown(file, None, Some(group))?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn adopt_mode(file: &File, folder: &Metadata) -> io::Result<()> {
+        file.set_permissions(std::fs::Permissions::from_mode(folder.mode() & 0o7777))
+    }
+
+    pub(super) fn touch(file: &File) -> io::Result<()> {
+        // "Now" needs the right to write; any other time only the owner may set.
+        let now = rustix::fs::Timespec {
+            tv_sec: 0,
+            tv_nsec: rustix::fs::UTIME_NOW,
+        };
+        let both = rustix::fs::Timestamps {
+            last_access: now,
+            last_modification: now,
+        };
+        Ok(rustix::fs::futimens(file, &both)?)
+    }
+
     pub(super) fn open_regular(path: &Path) -> io::Result<File> {
         let no_follow = rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK;
         let flags = i32::try_from(no_follow.bits()).expect("open flags are small");
@@ -70,6 +95,19 @@ mod imp {
         let mut permissions = std::fs::metadata(path)?.permissions();
         permissions.set_readonly(true);
         std::fs::set_permissions(path, permissions)
+    }
+
+    pub(super) fn adopt_group(_: &File, _: &Metadata) -> io::Result<()> {
+        Ok(())
+    }
+
+    pub(super) fn adopt_mode(_: &File, _: &Metadata) -> io::Result<()> {
+        Ok(())
+    }
+
+    pub(super) fn touch(file: &File) -> io::Result<()> {
+        #[expect(clippy::disallowed_methods, reason = "the new date of a file")]
+        file.set_modified(std::time::SystemTime::now())
     }
 
     pub(super) fn open_regular(path: &Path) -> io::Result<File> {
@@ -145,6 +183,40 @@ pub fn is_sealed(metadata: &Metadata) -> bool {
 /// If the mode cannot be changed.
 pub fn seal_inode(path: &Path, inode: u64) -> io::Result<()> {
     imp::seal_inode(path, inode)
+}
+
+/// Gives an open file the group of a shared folder, unless it has it already.
+///
+/// # Errors
+/// If the user is not in that group; a folder with the setgid bit needs no such right.
+pub fn adopt_group(file: &File, folder: &Metadata) -> io::Result<()> {
+    imp::adopt_group(file, folder)
+}
+
+/// Creates a folder that whoever may use the folder `above` may use too; one that is there is left alone.
+///
+/// # Errors
+/// If it cannot be created. Group and mode are copied where the system lets the user.
+pub fn create_shared_folder(path: &Path, above: &Metadata) -> io::Result<()> {
+    match std::fs::create_dir(path) {
+        Ok(()) => {}
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(()),
+        Err(error) => return Err(error),
+    }
+    // The folder exists, which is all that its creator needs; others may have to make their own.
+    if let Ok(file) = File::open(path) {
+        drop(imp::adopt_group(&file, above));
+        drop(imp::adopt_mode(&file, above));
+    }
+    Ok(())
+}
+
+/// Sets the dates of an open file to now.
+///
+/// # Errors
+/// If the user may not write to the file.
+pub fn touch(file: &File) -> io::Result<()> {
+    imp::touch(file)
 }
 
 /// Opens a regular file for reading; a symbolic link, pipe or device is an error and never waited for.
