@@ -4,6 +4,7 @@ pub mod config;
 pub mod digest;
 pub mod filter;
 pub mod fs;
+pub mod lake;
 pub mod lake_url;
 pub mod object_name;
 pub mod oid;

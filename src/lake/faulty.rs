@@ -1,0 +1,384 @@
+//! A lake that misbehaves on demand, for tests of everything that has to live with real ones.
+//!
+//! It decorates another lake. Each fault names the call that it strikes and when; the first one that
+//! applies strikes, and calls that none applies to pass through.
+
+use std::io::{self, ErrorKind, Read};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use super::{
+    AdminLake, Capabilities, Creation, Declaration, LakeError, Listing, ObjectContent, ObjectInfo,
+    Observer, Put, ReadLake, Upload, WriteLake,
+};
+use crate::digest::HashName;
+use crate::lake_url::LakeUrl;
+use crate::object_name::ObjectName;
+
+/// What a fault strikes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Call {
+    /// Reading the declaration.
+    Declaration,
+    /// Asking for one object.
+    Stat,
+    /// Opening one object.
+    Get,
+    /// Listing all objects.
+    List,
+    /// Uploading; every object of a batch counts as one call.
+    Put,
+    /// Renewing a date.
+    Renew,
+    /// Declaring.
+    Declare,
+}
+
+impl Call {
+    const COUNT: usize = Self::Declare as usize + 1;
+}
+
+/// Which calls of a kind a fault strikes, counted from 1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Turn {
+    /// That one.
+    Nth(u64),
+    /// That one and all later ones.
+    From(u64),
+}
+
+/// What goes wrong. Offsets are in bytes from the object's beginning; on calls that move no bytes
+/// such faults do nothing.
+#[derive(Debug, Clone)]
+pub enum Fault {
+    /// Nothing is done, and this is reported.
+    Fail(LakeError),
+    /// All is done, but this is reported.
+    LoseAnswer(LakeError),
+    /// The call takes this much longer.
+    Stall(Duration),
+    /// The stream ends here as if that were all.
+    EndAt(u64),
+    /// The stream breaks off here with an error.
+    BreakAt(u64),
+    /// The lowest bit of this byte is flipped.
+    FlipBitAt(u64),
+    /// The observer of the upload asks to stop once so many bytes of its batch were sent.
+    CancelAt(u64),
+}
+
+/// A lake that misbehaves on demand.
+pub struct FaultyLake {
+    inner: Arc<dyn AdminLake>,
+    faults: Mutex<Vec<(Call, Turn, Fault)>>,
+    counts: [AtomicU64; Call::COUNT],
+}
+
+impl FaultyLake {
+    /// Returns a lake that behaves as `inner` does until faults are added.
+    pub fn new(inner: Arc<dyn AdminLake>) -> Self {
+        Self {
+            inner,
+            faults: Mutex::default(),
+            counts: Default::default(),
+        }
+    }
+
+    /// Adds a fault; turns count all calls since the lake was made.
+    pub fn inject(&self, call: Call, turn: Turn, fault: Fault) {
+        let mut faults = self.faults.lock().unwrap_or_else(PoisonError::into_inner);
+        faults.push((call, turn, fault));
+    }
+
+    /// Removes all faults, as when the network comes back.
+    pub fn heal(&self) {
+        let mut faults = self.faults.lock().unwrap_or_else(PoisonError::into_inner);
+        faults.clear();
+    }
+
+    /// Returns how often this was called.
+    pub fn count(&self, call: Call) -> u64 {
+        self.counts[call as usize].load(Ordering::SeqCst)
+    }
+
+    /// Counts a call and returns the fault that strikes it.
+    fn next(&self, call: Call) -> Option<Fault> {
+        let number = self.counts[call as usize].fetch_add(1, Ordering::SeqCst) + 1;
+        let faults = self.faults.lock().unwrap_or_else(PoisonError::into_inner);
+        let strikes = |(struck, turn, _): &&(Call, Turn, Fault)| {
+            *struck == call
+                && match *turn {
+                    Turn::Nth(nth) => number == nth,
+                    Turn::From(first) => number >= first,
+                }
+        };
+        faults.iter().find(strikes).map(|(.., fault)| fault.clone())
+    }
+
+    /// Makes a call that moves no bytes.
+    fn call<T>(
+        &self,
+        call: Call,
+        run: impl FnOnce() -> Result<T, LakeError>,
+    ) -> Result<T, LakeError> {
+        match self.next(call) {
+            Some(Fault::Fail(error)) => Err(error),
+            Some(Fault::LoseAnswer(error)) => run().and(Err(error)),
+            Some(Fault::Stall(delay)) => {
+                std::thread::sleep(delay);
+                run()
+            }
+            _ => run(),
+        }
+    }
+}
+
+/// A stream with a fault in it.
+struct Tampered {
+    inner: Box<dyn Read + Send>,
+    offset: u64,
+    fault: Option<Fault>,
+}
+
+impl Read for Tampered {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let end = match self.fault {
+            Some(Fault::EndAt(end) | Fault::BreakAt(end)) => end.saturating_sub(self.offset),
+            _ => u64::MAX,
+        };
+        if end == 0 && matches!(self.fault, Some(Fault::BreakAt(_))) {
+            return Err(ErrorKind::ConnectionReset.into());
+        }
+        let most = usize::try_from(end).unwrap_or(usize::MAX).min(buffer.len());
+        let count = self.inner.read(&mut buffer[..most])?;
+        if let Some(Fault::FlipBitAt(at)) = self.fault
+            && let Some(at) = at.checked_sub(self.offset)
+            && let Some(byte) = usize::try_from(at)
+                .ok()
+                .and_then(|at| buffer[..count].get_mut(at))
+        {
+            *byte ^= 1;
+        }
+        self.offset += count as u64;
+        Ok(count)
+    }
+}
+
+/// An observer that asks to stop by itself.
+struct Cancelling<'a> {
+    inner: &'a dyn Observer,
+    sent: AtomicU64,
+    limit: u64,
+}
+
+impl Observer for Cancelling<'_> {
+    fn advanced(&self, bytes: u64) {
+        self.sent.fetch_add(bytes, Ordering::SeqCst);
+        self.inner.advanced(bytes);
+    }
+
+    fn is_cancelled(&self) -> bool {
+        self.sent.load(Ordering::SeqCst) >= self.limit || self.inner.is_cancelled()
+    }
+}
+
+impl ReadLake for FaultyLake {
+    fn url(&self) -> &LakeUrl {
+        self.inner.url()
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        self.inner.capabilities()
+    }
+
+    fn declaration(&self) -> Result<Declaration, LakeError> {
+        self.call(Call::Declaration, || self.inner.declaration())
+    }
+
+    fn stat(&self, name: &ObjectName) -> Result<Option<ObjectInfo>, LakeError> {
+        self.call(Call::Stat, || self.inner.stat(name))
+    }
+
+    fn get(&self, name: &ObjectName, from: u64) -> Result<ObjectContent, LakeError> {
+        let fault = self.next(Call::Get);
+        match &fault {
+            Some(Fault::Fail(error) | Fault::LoseAnswer(error)) => return Err(error.clone()),
+            Some(Fault::Stall(delay)) => std::thread::sleep(*delay),
+            _ => {}
+        }
+        let content = self.inner.get(name, from)?;
+        Ok(ObjectContent {
+            size: content.size,
+            reader: Box::new(Tampered {
+                inner: content.reader,
+                offset: from,
+                fault,
+            }),
+        })
+    }
+
+    fn list(&self) -> Result<Listing, LakeError> {
+        self.call(Call::List, || self.inner.list())
+    }
+}
+
+type Open<'a> = Box<dyn Fn() -> io::Result<Box<dyn Read + Send>> + Sync + 'a>;
+
+impl WriteLake for FaultyLake {
+    fn put(&self, uploads: &[Upload<'_>], observer: &dyn Observer) -> Vec<Result<Put, LakeError>> {
+        let faults: Vec<Option<Fault>> = uploads.iter().map(|_| self.next(Call::Put)).collect();
+        let struck = || uploads.iter().zip(&faults);
+        let opens: Vec<Open<'_>> = struck()
+            .map(|(upload, fault)| tamper(upload, fault))
+            .collect();
+        let sent: Vec<Upload<'_>> = struck()
+            .zip(&opens)
+            .filter(|((_, fault), _)| !matches!(fault, Some(Fault::Fail(_))))
+            .map(|((upload, _), open)| Upload { open, ..*upload })
+            .collect();
+        let mut limit = u64::MAX;
+        for fault in faults.iter().flatten() {
+            match fault {
+                Fault::Stall(delay) => std::thread::sleep(*delay),
+                Fault::CancelAt(bytes) => limit = limit.min(*bytes),
+                _ => {}
+            }
+        }
+        let observer = Cancelling {
+            inner: observer,
+            sent: AtomicU64::new(0),
+            limit,
+        };
+        let mut results = self.inner.put(&sent, &observer).into_iter();
+        let mut answer = || results.next().expect("one result per upload");
+        let answers = faults.iter().map(|fault| match fault {
+            Some(Fault::Fail(error)) => Err(error.clone()),
+            Some(Fault::LoseAnswer(error)) => answer().and(Err(error.clone())),
+            _ => answer(),
+        });
+        answers.collect()
+    }
+
+    fn renew(&self, name: &ObjectName) -> Result<(), LakeError> {
+        self.call(Call::Renew, || self.inner.renew(name))
+    }
+}
+
+fn tamper<'a>(upload: &'a Upload<'a>, fault: &'a Option<Fault>) -> Open<'a> {
+    Box::new(move || {
+        Ok(Box::new(Tampered {
+            inner: (upload.open)()?,
+            offset: 0,
+            fault: fault.clone(),
+        }))
+    })
+}
+
+impl AdminLake for FaultyLake {
+    fn declare(
+        &self,
+        wanted: Option<HashName>,
+        creation: Creation,
+    ) -> Result<Declaration, LakeError> {
+        self.call(Call::Declare, || self.inner.declare(wanted, creation))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lake::contract::{self, Sample, Subject};
+    use crate::lake::memory::MemoryLake;
+    use crate::lake::{LakeError, Unobserved};
+
+    fn url() -> LakeUrl {
+        LakeUrl::parse("s3://memory/lake").expect("an address")
+    }
+
+    fn lake() -> FaultyLake {
+        let inner = MemoryLake::declared(url(), HashName::Sha256);
+        FaultyLake::new(Arc::new(inner))
+    }
+
+    fn busy() -> LakeError {
+        LakeError::Busy {
+            url: url(),
+            after: None,
+        }
+    }
+
+    fn read(lake: &FaultyLake, sample: &Sample) -> io::Result<Vec<u8>> {
+        let mut content = lake.get(sample.name(), 0).expect("opens");
+        let mut bytes = Vec::new();
+        content.reader.read_to_end(&mut bytes)?;
+        Ok(bytes)
+    }
+
+    #[test]
+    fn without_faults_it_keeps_the_contract() {
+        contract::check_all(&|| {
+            let inner = Arc::new(MemoryLake::new(url()));
+            let planted = inner.clone();
+            let lake: Arc<FaultyLake> = Arc::new(FaultyLake::new(inner));
+            let again = lake.clone();
+            Subject {
+                lake,
+                reopen: Box::new(move || again.clone()),
+                plant: Box::new(move |name, bytes| planted.plant(name, bytes)),
+            }
+        });
+    }
+
+    #[test]
+    fn the_nth_call_fails_and_the_others_do_not() {
+        let (lake, sample) = (lake(), Sample::new(b"abc"));
+        lake.inject(Call::Stat, Turn::Nth(2), Fault::Fail(busy()));
+        lake.stat(sample.name()).expect("the first");
+        lake.stat(sample.name()).expect_err("the second");
+        lake.stat(sample.name()).expect("the third");
+        assert_eq!(lake.count(Call::Stat), 3);
+        lake.inject(Call::Stat, Turn::From(1), Fault::Fail(busy()));
+        lake.stat(sample.name()).expect_err("from now on");
+        lake.heal();
+        lake.stat(sample.name()).expect("healed");
+    }
+
+    #[test]
+    fn streams_end_break_and_lie_where_they_are_told_to() {
+        let (lake, sample) = (lake(), Sample::new(b"abcdef"));
+        sample.put(&lake).expect("puts");
+        lake.inject(Call::Get, Turn::Nth(1), Fault::EndAt(2));
+        lake.inject(Call::Get, Turn::Nth(2), Fault::BreakAt(3));
+        lake.inject(Call::Get, Turn::Nth(3), Fault::FlipBitAt(4));
+        assert_eq!(read(&lake, &sample).expect("ends"), b"ab");
+        read(&lake, &sample).expect_err("breaks");
+        assert_eq!(read(&lake, &sample).expect("lies"), b"abcddf");
+        assert_eq!(read(&lake, &sample).expect("is well"), b"abcdef");
+    }
+
+    #[test]
+    fn an_upload_with_a_fault_fails_alone() {
+        let lake = lake();
+        let samples = [b"one", b"two", b"six", b"ten"].map(|bytes| Sample::new(bytes));
+        lake.inject(Call::Put, Turn::Nth(1), Fault::Fail(busy()));
+        lake.inject(Call::Put, Turn::Nth(2), Fault::FlipBitAt(0));
+        lake.inject(Call::Put, Turn::Nth(3), Fault::LoseAnswer(busy()));
+        let results = Sample::put_all(&samples, &lake, &Unobserved);
+        assert!(matches!(results[0], Err(LakeError::Busy { .. })));
+        assert!(matches!(results[1], Err(LakeError::SourceChanged { .. })));
+        assert!(matches!(results[2], Err(LakeError::Busy { .. })));
+        assert!(matches!(results[3], Ok(Put::Created)));
+        let there = samples.map(|sample| lake.stat(sample.name()).expect("asks").is_some());
+        assert_eq!(there, [false, false, true, true]);
+    }
+
+    #[test]
+    fn an_upload_is_cancelled_halfway() {
+        let (lake, sample) = (lake(), Sample::new(&[7; 200_000]));
+        lake.inject(Call::Put, Turn::Nth(1), Fault::CancelAt(70_000));
+        assert!(matches!(sample.put(&lake), Err(LakeError::Cancelled)));
+        assert_eq!(lake.stat(sample.name()).expect("asks"), None);
+        sample.put(&lake).expect("puts");
+    }
+}

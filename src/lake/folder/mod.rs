@@ -1,0 +1,201 @@
+//! A lake in a folder that this machine can see: a disk, or a share of a file server.
+//!
+//! Flat: `<base>/<object name>`, next to `<base>/.pl/tags.json` and [`STAGING_FOLDER`]. A folder
+//! without a valid declaration counts as unreachable, since a share that is not mounted looks like an
+//! empty folder: nothing is read from it, and above all nothing is written to it. Object names are
+//! opened without following symbolic links, and only regular files are objects.
+//!
+//! # Limitations
+//! The declaration is looked at when a handle is first used, before every batch, and whenever
+//! something is absent; not before every object that is there.
+
+use std::fs::{File, Metadata};
+use std::io::{Read as _, Seek as _, SeekFrom};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::SystemTime;
+
+use super::{
+    AdminLake, Capabilities, Creation, Declaration, LakeError, Listing, ObjectContent, ObjectInfo,
+    Observer, Put, ReadLake, Upload, WriteLake, tags,
+};
+use crate::digest::HashName;
+use crate::fs::{IoContext as _, if_exists, platform};
+use crate::lake_url::LakeUrl;
+use crate::object_name::ObjectName;
+
+mod put;
+mod staging;
+#[cfg(test)]
+mod tests;
+
+pub use staging::STAGING_FOLDER;
+
+/// A lake in a folder.
+#[derive(Debug)]
+pub struct FolderLake {
+    url: LakeUrl,
+    folder: PathBuf,
+    /// A declaration was seen through this handle.
+    is_reached: AtomicBool,
+    /// Left-over files were looked for through this handle.
+    is_swept: AtomicBool,
+}
+
+impl FolderLake {
+    /// Returns the lake `url` that is kept in `folder`; no I/O.
+    pub fn new(url: LakeUrl, folder: PathBuf) -> Self {
+        Self {
+            url,
+            folder,
+            is_reached: AtomicBool::new(false),
+            is_swept: AtomicBool::new(false),
+        }
+    }
+
+    fn path_of(&self, name: &ObjectName) -> PathBuf {
+        self.folder.join(name.as_str())
+    }
+
+    /// Makes sure once that the folder is a lake.
+    fn reach(&self) -> Result<(), LakeError> {
+        if !self.is_reached.load(Ordering::Relaxed) {
+            self.declaration()?;
+        }
+        Ok(())
+    }
+
+    /// Returns an object's metadata; `None` only if the folder still is a lake.
+    fn metadata(&self, name: &ObjectName) -> Result<Option<Metadata>, LakeError> {
+        match self.look(name)? {
+            Some(metadata) => Ok(Some(metadata)),
+            None => self.declaration().map(|_| None),
+        }
+    }
+
+    /// Returns an object's metadata, for callers who just saw the declaration.
+    fn look(&self, name: &ObjectName) -> Result<Option<Metadata>, LakeError> {
+        let path = self.path_of(name);
+        let found = if_exists(std::fs::symlink_metadata(&path)).context(&path);
+        match found.map_err(|error| LakeError::reading(&self.url, error))? {
+            Some(metadata) if metadata.is_file() => Ok(Some(metadata)),
+            Some(_) => Err(self.not_regular(name)),
+            None => Ok(None),
+        }
+    }
+
+    /// Opens an object that was just seen.
+    fn open(&self, name: &ObjectName) -> Result<File, LakeError> {
+        let path = self.path_of(name);
+        let opened = platform::open_regular(&path).context(&path);
+        opened.map_err(|error| match error.is_not_found() {
+            true => self.absent(name),
+            false => LakeError::reading(&self.url, error),
+        })
+    }
+
+    fn absent(&self, name: &ObjectName) -> LakeError {
+        LakeError::Absent {
+            object: self.url.source(name.clone()),
+        }
+    }
+
+    fn not_regular(&self, name: &ObjectName) -> LakeError {
+        LakeError::NotRegular {
+            object: self.url.source(name.clone()),
+        }
+    }
+}
+
+fn info_of(metadata: &Metadata) -> ObjectInfo {
+    let since = |date: SystemTime| date.duration_since(SystemTime::UNIX_EPOCH).ok();
+    let modified = metadata.modified().ok().and_then(since);
+    ObjectInfo {
+        size: metadata.len(),
+        modified: modified.map(|since| since.as_secs()),
+    }
+}
+
+impl ReadLake for FolderLake {
+    fn url(&self) -> &LakeUrl {
+        &self.url
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        Capabilities {
+            batch_count: 512,
+            batch_bytes: 256 << 20,
+        }
+    }
+
+    fn declaration(&self) -> Result<Declaration, LakeError> {
+        let declaration = tags::read(&self.url, &self.folder);
+        self.is_reached
+            .store(declaration.is_ok(), Ordering::Relaxed);
+        declaration
+    }
+
+    fn stat(&self, name: &ObjectName) -> Result<Option<ObjectInfo>, LakeError> {
+        self.reach()?;
+        Ok(self.metadata(name)?.as_ref().map(info_of))
+    }
+
+    fn get(&self, name: &ObjectName, from: u64) -> Result<ObjectContent, LakeError> {
+        self.reach()?;
+        self.metadata(name)?.ok_or_else(|| self.absent(name))?;
+        let mut file = self.open(name)?;
+        let size = file.metadata().and_then(|metadata| {
+            file.seek(SeekFrom::Start(from))?;
+            Ok(metadata.len())
+        });
+        let size = size
+            .context(self.path_of(name))
+            .map_err(|error| LakeError::reading(&self.url, error))?;
+        // Bounded, so that a file that grows meanwhile is not longer than it was said to be.
+        let reader = Box::new(file.take(size.saturating_sub(from)));
+        Ok(ObjectContent { size, reader })
+    }
+
+    fn list(&self) -> Result<Listing, LakeError> {
+        self.declaration()?;
+        let (url, folder) = (self.url.clone(), self.folder.clone());
+        let entries = std::fs::read_dir(&folder).context(&folder);
+        let entries = entries.map_err(|error| LakeError::reading(&url, error))?;
+        let listing = entries.filter_map(move |entry| {
+            let found = entry.and_then(|entry| {
+                let name = entry.file_name();
+                let Some(Ok(name)) = name.to_str().map(ObjectName::parse) else {
+                    return Ok(None);
+                };
+                let metadata = if_exists(entry.metadata())?.filter(Metadata::is_file);
+                Ok(metadata.map(|metadata| (name, info_of(&metadata))))
+            });
+            let found = found.context(&folder).transpose()?;
+            Some(found.map_err(|error| LakeError::reading(&url, error)))
+        });
+        Ok(Box::new(listing))
+    }
+}
+
+impl WriteLake for FolderLake {
+    fn put(&self, uploads: &[Upload<'_>], observer: &dyn Observer) -> Vec<Result<Put, LakeError>> {
+        put::put(self, uploads, observer)
+    }
+
+    fn renew(&self, name: &ObjectName) -> Result<(), LakeError> {
+        self.reach()?;
+        self.metadata(name)?.ok_or_else(|| self.absent(name))?;
+        let touched = platform::touch(&self.open(name)?).context(self.path_of(name));
+        touched.map_err(|error| LakeError::writing(&self.url, error))
+    }
+}
+
+impl AdminLake for FolderLake {
+    fn declare(
+        &self,
+        wanted: Option<HashName>,
+        creation: Creation,
+    ) -> Result<Declaration, LakeError> {
+        tags::declare(&self.url, &self.folder, wanted, creation)
+    }
+}
