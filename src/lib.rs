@@ -11,3 +11,4 @@ pub mod oid;
 pub mod pointer;
 pub mod repo_path;
 pub mod store;
+pub mod transfer;

@@ -54,14 +54,8 @@ mod imp {
 
     pub(super) fn touch(file: &File) -> io::Result<()> {
         // "Now" needs the right to write; any other time only the owner may set.
-        let now = rustix::fs::Timespec {
-            tv_sec: 0,
-            tv_nsec: rustix::fs::UTIME_NOW,
-        };
-        let both = rustix::fs::Timestamps {
-            last_access: now,
-            last_modification: now,
-        };
+        let now = rustix::fs::Timespec { tv_sec: 0, tv_nsec: rustix::fs::UTIME_NOW };
+        let both = rustix::fs::Timestamps { last_access: now, last_modification: now };
         Ok(rustix::fs::futimens(file, &both)?)
     }
 

@@ -39,11 +39,7 @@ impl Sample {
     pub fn with_hash(bytes: &[u8], hash: HashName) -> Self {
         let hashed = hash_reader(bytes, &[hash]).expect("memory can be read");
         let digest = hashed.digest(hash).expect("the hash is writable");
-        Self {
-            bytes: bytes.to_owned(),
-            name: ObjectName::new(&digest, b"sample.bin"),
-            digest,
-        }
+        Self { bytes: bytes.to_owned(), name: ObjectName::new(&digest, b"sample.bin"), digest }
     }
 
     /// Returns the name.
@@ -178,10 +174,7 @@ fn declarations_persist(subject: &Subject) {
     assert_eq!(declaration.hash, HashName::Sha256);
     assert_eq!(declaration.id, id);
     assert_eq!(declare(&*again, None).expect("keeps it"), id);
-    assert_eq!(
-        declare(&*again, Some(HashName::Sha256)).expect("the same"),
-        id
-    );
+    assert_eq!(declare(&*again, Some(HashName::Sha256)).expect("the same"), id);
     let other = declare(&*again, Some(HashName::Blake2b));
     assert!(matches!(other, Err(LakeError::HashMismatch { .. })));
     assert_eq!(again.declaration().expect("unchanged"), declaration);
@@ -241,10 +234,8 @@ fn what_goes_in_comes_out(subject: &Subject) {
         assert!(read(&*again, sample.name(), 0) == sample.bytes);
         again.renew(sample.name()).expect("renews");
     }
-    let expected: BTreeMap<_, _> = samples
-        .iter()
-        .map(|sample| (sample.name.clone(), sample.bytes.len() as u64))
-        .collect();
+    let expected: BTreeMap<_, _> =
+        samples.iter().map(|sample| (sample.name.clone(), sample.bytes.len() as u64)).collect();
     assert_eq!(names(&*again), expected);
 }
 
@@ -252,10 +243,7 @@ fn reading_starts_anywhere(subject: &Subject) {
     let (lake, sample) = (&*subject.lake, Sample::new(b"0123456789"));
     sample.put(lake).expect("puts");
     for from in [0, 1, 9, 10, 11, u64::from(u32::MAX)] {
-        let rest = sample
-            .bytes
-            .iter()
-            .skip(usize::try_from(from).expect("fits"));
+        let rest = sample.bytes.iter().skip(usize::try_from(from).expect("fits"));
         assert!(read(lake, sample.name(), from).iter().eq(rest), "{from}");
         assert_eq!(lake.get(sample.name(), from).expect("there").size, 10);
     }
@@ -269,10 +257,7 @@ fn putting_twice_is_fine(subject: &Subject) {
     let lake = &*subject.lake;
     let twins = [Sample::new(b"twin"), Sample::new(b"twin")];
     let results = Sample::put_all(&twins, lake, &Unobserved);
-    assert!(matches!(
-        results[..],
-        [Ok(Put::Created), Ok(Put::AlreadyThere(_))]
-    ));
+    assert!(matches!(results[..], [Ok(Put::Created), Ok(Put::AlreadyThere(_))]));
     let watched = Watching::until(u64::MAX);
     let again = Sample::put_all(&twins[..1], lake, &watched).remove(0);
     assert!(matches!(again, Ok(Put::AlreadyThere(_))));
@@ -295,18 +280,12 @@ fn wrong_bytes_are_never_published(subject: &Subject) {
     let (lake, sample) = (&*subject.lake, Sample::new(b"right"));
     for wrong in [&b"wrong"[..], b"righ", b"right!", b""] {
         let result = sample.put_from(lake, &|| Ok(Box::new(wrong)));
-        assert!(
-            matches!(result, Err(LakeError::SourceChanged { .. })),
-            "{result:?}"
-        );
+        assert!(matches!(result, Err(LakeError::SourceChanged { .. })), "{result:?}");
         assert_eq!(lake.stat(sample.name()).expect("reached"), None);
     }
     assert!(names(lake).is_empty());
     let other = Sample::with_hash(b"abc", HashName::Blake2b);
-    assert!(matches!(
-        other.put(lake),
-        Err(LakeError::HashMismatch { .. })
-    ));
+    assert!(matches!(other.put(lake), Err(LakeError::HashMismatch { .. })));
     assert_eq!(lake.stat(other.name()).expect("reached"), None);
 }
 
@@ -332,11 +311,7 @@ fn one_failure_leaves_the_others_alone(subject: &Subject) {
     let results = Sample::put_all(&samples, lake, &Unobserved);
     assert!(matches!(
         results[..],
-        [
-            Ok(Put::Created),
-            Err(LakeError::SourceChanged { .. }),
-            Ok(Put::Created)
-        ]
+        [Ok(Put::Created), Err(LakeError::SourceChanged { .. }), Ok(Put::Created)]
     ));
     assert_eq!(names(lake).len(), 2);
 }
@@ -345,10 +320,8 @@ fn many_writers_of_one_object_succeed(subject: &Subject) {
     let sample = Sample::new(&vec![b'm'; 300_000]);
     let lakes: Vec<_> = (0..8).map(|_| (subject.reopen)()).collect();
     let created: usize = std::thread::scope(|scope| {
-        let threads: Vec<_> = lakes
-            .iter()
-            .map(|lake| scope.spawn(|| sample.put(&**lake).expect("puts")))
-            .collect();
+        let threads: Vec<_> =
+            lakes.iter().map(|lake| scope.spawn(|| sample.put(&**lake).expect("puts"))).collect();
         let results = threads.into_iter().map(|thread| thread.join());
         let results = results.map(|put| put.expect("no panic"));
         results.filter(|put| *put == Put::Created).count()

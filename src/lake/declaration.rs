@@ -68,9 +68,7 @@ impl FromStr for LakeId {
 
     fn from_str(text: &str) -> Result<Self, ParseLakeIdError> {
         let is_good = (1..=MAX_ID_BYTES).contains(&text.len())
-            && text
-                .bytes()
-                .all(|c| c.is_ascii_alphanumeric() || matches!(c, b'_' | b'-'));
+            && text.bytes().all(|c| c.is_ascii_alphanumeric() || matches!(c, b'_' | b'-'));
         is_good.then(|| Self(text.into())).ok_or(ParseLakeIdError)
     }
 }

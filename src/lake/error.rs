@@ -190,14 +190,9 @@ impl LakeError {
     /// Says if and when the same request could succeed.
     pub fn retry(&self) -> Retry {
         match self {
-            Self::Busy {
-                after: Some(delay), ..
-            } => Retry::After(*delay),
+            Self::Busy { after: Some(delay), .. } => Retry::After(*delay),
             Self::Busy { after: None, .. }
-            | Self::Unreachable {
-                obstacle: Obstacle::Io(_),
-                ..
-            } => Retry::Soon,
+            | Self::Unreachable { obstacle: Obstacle::Io(_), .. } => Retry::Soon,
             _ => Retry::Never,
         }
     }
@@ -250,10 +245,9 @@ impl LakeError {
         let (url, source) = (url.clone(), Arc::new(error));
         match source.source.kind() {
             ErrorKind::PermissionDenied => Self::Denied { url, source },
-            _ if is_passing(&source.source) => Self::Unreachable {
-                url,
-                obstacle: Obstacle::Io(source),
-            },
+            _ if is_passing(&source.source) => {
+                Self::Unreachable { url, obstacle: Obstacle::Io(source) }
+            }
             _ => Self::Io(source),
         }
     }
@@ -261,14 +255,10 @@ impl LakeError {
     /// Sorts an error met while writing to the lake `url`.
     pub(super) fn writing(url: &LakeUrl, error: PathError) -> Self {
         match error.source.kind() {
-            ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => Self::ReadOnly {
-                url: url.clone(),
-                source: Arc::new(error),
-            },
-            _ if error.is_full() => Self::Full {
-                url: url.clone(),
-                source: Arc::new(error),
-            },
+            ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => {
+                Self::ReadOnly { url: url.clone(), source: Arc::new(error) }
+            }
+            _ if error.is_full() => Self::Full { url: url.clone(), source: Arc::new(error) },
             _ => Self::reading(url, error),
         }
     }
@@ -310,36 +300,18 @@ mod tests {
     }
 
     fn path_error(source: io::Error) -> PathError {
-        PathError {
-            path: PathBuf::from("/mnt/lake/x"),
-            source,
-        }
+        PathError { path: PathBuf::from("/mnt/lake/x"), source }
     }
 
     #[test]
     fn system_errors_are_told_apart() {
         let write = |kind| LakeError::writing(&url(), path_error(io::Error::from(kind)));
-        assert!(matches!(
-            write(ErrorKind::StorageFull),
-            LakeError::Full { .. }
-        ));
-        assert!(matches!(
-            write(ErrorKind::QuotaExceeded),
-            LakeError::Full { .. }
-        ));
-        assert!(matches!(
-            write(ErrorKind::PermissionDenied),
-            LakeError::ReadOnly { .. }
-        ));
-        assert!(matches!(
-            write(ErrorKind::ReadOnlyFilesystem),
-            LakeError::ReadOnly { .. }
-        ));
+        assert!(matches!(write(ErrorKind::StorageFull), LakeError::Full { .. }));
+        assert!(matches!(write(ErrorKind::QuotaExceeded), LakeError::Full { .. }));
+        assert!(matches!(write(ErrorKind::PermissionDenied), LakeError::ReadOnly { .. }));
+        assert!(matches!(write(ErrorKind::ReadOnlyFilesystem), LakeError::ReadOnly { .. }));
         assert!(write(ErrorKind::StaleNetworkFileHandle).is_unreachable());
-        assert!(matches!(
-            write(ErrorKind::InvalidInput),
-            LakeError::Io { .. }
-        ));
+        assert!(matches!(write(ErrorKind::InvalidInput), LakeError::Io { .. }));
         let read = LakeError::reading(&url(), path_error(ErrorKind::PermissionDenied.into()));
         assert!(matches!(read, LakeError::Denied { .. }));
     }
@@ -350,10 +322,7 @@ mod tests {
         let minute = Duration::from_secs(60);
         assert_eq!(busy(Some(minute)).retry(), Retry::After(minute));
         assert_eq!(busy(None).retry(), Retry::Soon);
-        let gone = |obstacle| LakeError::Unreachable {
-            url: url(),
-            obstacle,
-        };
+        let gone = |obstacle| LakeError::Unreachable { url: url(), obstacle };
         assert_eq!(gone(Obstacle::NotDeclared).retry(), Retry::Never);
         let stale = LakeError::reading(&url(), path_error(ErrorKind::TimedOut.into()));
         assert_eq!(stale.retry(), Retry::Soon);
@@ -363,18 +332,9 @@ mod tests {
     #[test]
     fn messages_say_what_could_not_be_done_and_do_not_repeat_the_cause() {
         let full = LakeError::writing(&url(), path_error(ErrorKind::StorageFull.into()));
-        assert_eq!(
-            full.to_string(),
-            "Could not write to the lake `file:///mnt/lake`: it is full"
-        );
-        let gone = LakeError::Unreachable {
-            url: url(),
-            obstacle: Obstacle::NoFolder,
-        };
-        assert_eq!(
-            gone.to_string(),
-            "Could not reach the lake `file:///mnt/lake`"
-        );
+        assert_eq!(full.to_string(), "Could not write to the lake `file:///mnt/lake`: it is full");
+        let gone = LakeError::Unreachable { url: url(), obstacle: Obstacle::NoFolder };
+        assert_eq!(gone.to_string(), "Could not reach the lake `file:///mnt/lake`");
         let cause = std::error::Error::source(&gone).expect("a cause");
         assert_eq!(cause.to_string(), "The folder does not exist");
     }

@@ -78,11 +78,7 @@ pub struct FaultyLake {
 impl FaultyLake {
     /// Returns a lake that behaves as `inner` does until faults are added.
     pub fn new(inner: Arc<dyn AdminLake>) -> Self {
-        Self {
-            inner,
-            faults: Mutex::default(),
-            counts: Default::default(),
-        }
+        Self { inner, faults: Mutex::default(), counts: Default::default() }
     }
 
     /// Adds a fault; turns count all calls since the lake was made.
@@ -154,9 +150,7 @@ impl Read for Tampered {
         let count = self.inner.read(&mut buffer[..most])?;
         if let Some(Fault::FlipBitAt(at)) = self.fault
             && let Some(at) = at.checked_sub(self.offset)
-            && let Some(byte) = usize::try_from(at)
-                .ok()
-                .and_then(|at| buffer[..count].get_mut(at))
+            && let Some(byte) = usize::try_from(at).ok().and_then(|at| buffer[..count].get_mut(at))
         {
             *byte ^= 1;
         }
@@ -210,11 +204,7 @@ impl ReadLake for FaultyLake {
         let content = self.inner.get(name, from)?;
         Ok(ObjectContent {
             size: content.size,
-            reader: Box::new(Tampered {
-                inner: content.reader,
-                offset: from,
-                fault,
-            }),
+            reader: Box::new(Tampered { inner: content.reader, offset: from, fault }),
         })
     }
 
@@ -229,9 +219,7 @@ impl WriteLake for FaultyLake {
     fn put(&self, uploads: &[Upload<'_>], observer: &dyn Observer) -> Vec<Result<Put, LakeError>> {
         let faults: Vec<Option<Fault>> = uploads.iter().map(|_| self.next(Call::Put)).collect();
         let struck = || uploads.iter().zip(&faults);
-        let opens: Vec<Open<'_>> = struck()
-            .map(|(upload, fault)| tamper(upload, fault))
-            .collect();
+        let opens: Vec<Open<'_>> = struck().map(|(upload, fault)| tamper(upload, fault)).collect();
         let sent: Vec<Upload<'_>> = struck()
             .zip(&opens)
             .filter(|((_, fault), _)| !matches!(fault, Some(Fault::Fail(_))))
@@ -245,11 +233,7 @@ impl WriteLake for FaultyLake {
                 _ => {}
             }
         }
-        let observer = Cancelling {
-            inner: observer,
-            sent: AtomicU64::new(0),
-            limit,
-        };
+        let observer = Cancelling { inner: observer, sent: AtomicU64::new(0), limit };
         let mut results = self.inner.put(&sent, &observer).into_iter();
         let mut answer = || results.next().expect("one result per upload");
         let answers = faults.iter().map(|fault| match fault {
@@ -267,11 +251,7 @@ impl WriteLake for FaultyLake {
 
 fn tamper<'a>(upload: &'a Upload<'a>, fault: &'a Option<Fault>) -> Open<'a> {
     Box::new(move || {
-        Ok(Box::new(Tampered {
-            inner: (upload.open)()?,
-            offset: 0,
-            fault: fault.clone(),
-        }))
+        Ok(Box::new(Tampered { inner: (upload.open)()?, offset: 0, fault: fault.clone() }))
     })
 }
 
@@ -302,10 +282,7 @@ mod tests {
     }
 
     fn busy() -> LakeError {
-        LakeError::Busy {
-            url: url(),
-            after: None,
-        }
+        LakeError::Busy { url: url(), after: None }
     }
 
     fn read(lake: &FaultyLake, sample: &Sample) -> io::Result<Vec<u8>> {

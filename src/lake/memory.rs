@@ -39,17 +39,11 @@ struct Stored {
 
 impl Stored {
     fn now(bytes: &[u8]) -> Self {
-        Self {
-            bytes: bytes.into(),
-            modified: unix_now(),
-        }
+        Self { bytes: bytes.into(), modified: unix_now() }
     }
 
     fn info(&self) -> ObjectInfo {
-        ObjectInfo {
-            size: self.bytes.len() as u64,
-            modified: Some(self.modified),
-        }
+        ObjectInfo { size: self.bytes.len() as u64, modified: Some(self.modified) }
     }
 }
 
@@ -63,18 +57,13 @@ impl MemoryLake {
     /// Returns an empty lake that declares `hash`.
     pub fn declared(url: LakeUrl, hash: HashName) -> Self {
         let lake = Self::new(url);
-        lake.state().declaration = Some(Declaration {
-            hash,
-            id: Some(LakeId::random()),
-        });
+        lake.state().declaration = Some(Declaration { hash, id: Some(LakeId::random()) });
         lake
     }
 
     /// Puts bytes under a name, whatever the name says and whatever was there.
     pub fn plant(&self, name: &ObjectName, bytes: &[u8]) {
-        self.state()
-            .objects
-            .insert(name.clone(), Stored::now(bytes));
+        self.state().objects.insert(name.clone(), Stored::now(bytes));
     }
 
     /// Removes an object; true if it was there.
@@ -115,9 +104,7 @@ impl MemoryLake {
     }
 
     fn absent(&self, name: &ObjectName) -> LakeError {
-        LakeError::Absent {
-            object: self.url.source(name.clone()),
-        }
+        LakeError::Absent { object: self.url.source(name.clone()) }
     }
 
     fn put_one(&self, upload: &Upload<'_>, observer: &dyn Observer) -> Result<Put, LakeError> {
@@ -130,11 +117,7 @@ impl MemoryLake {
             return Err(LakeError::HashNotWritable { url, hash });
         }
         if hash != upload.hash {
-            return Err(LakeError::HashMismatch {
-                url,
-                declared: hash,
-                wanted: upload.hash,
-            });
+            return Err(LakeError::HashMismatch { url, declared: hash, wanted: upload.hash });
         }
         let mut buffer = vec![0; 64 << 10];
         if let Some(there) = state.objects.get(upload.name).cloned() {
@@ -153,9 +136,7 @@ impl MemoryLake {
             drop(state);
             return self.compare(upload, &there, &mut buffer, observer);
         }
-        state
-            .objects
-            .insert(upload.name.clone(), Stored::now(&bytes));
+        state.objects.insert(upload.name.clone(), Stored::now(&bytes));
         Ok(Put::Created)
     }
 
@@ -196,10 +177,7 @@ impl ReadLake for MemoryLake {
     }
 
     fn capabilities(&self) -> Capabilities {
-        Capabilities {
-            batch_count: 4,
-            batch_bytes: 1 << 20,
-        }
+        Capabilities { batch_count: 4, batch_bytes: 1 << 20 }
     }
 
     fn declaration(&self) -> Result<Declaration, LakeError> {
@@ -215,27 +193,19 @@ impl ReadLake for MemoryLake {
         let stored = stored.ok_or_else(|| self.absent(name))?;
         let mut reader = Cursor::new(stored.bytes.clone());
         reader.set_position(from);
-        Ok(ObjectContent {
-            size: stored.bytes.len() as u64,
-            reader: Box::new(reader),
-        })
+        Ok(ObjectContent { size: stored.bytes.len() as u64, reader: Box::new(reader) })
     }
 
     fn list(&self) -> Result<Listing, LakeError> {
         let objects = self.reach()?.0.objects.clone();
-        let listing = objects
-            .into_iter()
-            .map(|(name, stored)| Ok((name, stored.info())));
+        let listing = objects.into_iter().map(|(name, stored)| Ok((name, stored.info())));
         Ok(Box::new(listing))
     }
 }
 
 impl WriteLake for MemoryLake {
     fn put(&self, uploads: &[Upload<'_>], observer: &dyn Observer) -> Vec<Result<Put, LakeError>> {
-        uploads
-            .iter()
-            .map(|upload| self.put_one(upload, observer))
-            .collect()
+        uploads.iter().map(|upload| self.put_one(upload, observer)).collect()
     }
 
     fn renew(&self, name: &ObjectName) -> Result<(), LakeError> {
@@ -252,11 +222,7 @@ impl AdminLake for MemoryLake {
         let url = self.url.clone();
         match (&state.declaration, wanted) {
             (Some(there), Some(wanted)) if there.hash != wanted => {
-                return Err(LakeError::HashMismatch {
-                    url,
-                    declared: there.hash,
-                    wanted,
-                });
+                return Err(LakeError::HashMismatch { url, declared: there.hash, wanted });
             }
             (Some(there), _) => return Ok(there.clone()),
             (None, _) => {}
@@ -267,11 +233,7 @@ impl AdminLake for MemoryLake {
         }
         let mut names = state.objects.keys();
         if let Some(example) = names.find(|name| name.hex().len() != hash.hex_len()) {
-            return Err(LakeError::OtherHashInUse {
-                url,
-                wanted: hash,
-                example: example.clone(),
-            });
+            return Err(LakeError::OtherHashInUse { url, wanted: hash, example: example.clone() });
         }
         let id = Some(LakeId::random());
         let declaration = Declaration { hash, id };

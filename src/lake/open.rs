@@ -58,8 +58,7 @@ mod tests {
         let here = LakeUrl::from_folder(&dir.path().join("lake")).expect("an address");
         let identity = url("file:///mnt/lake");
         let lake = open_admin(&identity, &here).expect("opens");
-        lake.declare(None, super::super::Creation::IfParentExists)
-            .expect("declares");
+        lake.declare(None, super::super::Creation::IfParentExists).expect("declares");
         assert_eq!(lake.url(), &identity);
         assert!(dir.path().join("lake/.pl/tags.json").exists());
     }

@@ -40,18 +40,11 @@ struct Tags {
 /// [`LakeError::DamagedTags`].
 pub(super) fn read(url: &LakeUrl, folder: &Path) -> Result<Declaration, LakeError> {
     let obstacle = match load(url, folder)? {
-        Some(Tags {
-            hash: Some(hash),
-            id,
-            ..
-        }) => return Ok(Declaration { hash, id }),
+        Some(Tags { hash: Some(hash), id, .. }) => return Ok(Declaration { hash, id }),
         None if !folder.is_dir() => Obstacle::NoFolder,
         _ => Obstacle::NotDeclared,
     };
-    Err(LakeError::Unreachable {
-        url: url.clone(),
-        obstacle,
-    })
+    Err(LakeError::Unreachable { url: url.clone(), obstacle })
 }
 
 /// Declares the lake `url`; see [`super::AdminLake::declare`].
@@ -85,11 +78,9 @@ fn settle_hash(
     wanted: Option<HashName>,
 ) -> Result<HashName, LakeError> {
     match (declared, wanted) {
-        (Some(declared), Some(wanted)) if declared != wanted => Err(LakeError::HashMismatch {
-            url: url.clone(),
-            declared,
-            wanted,
-        }),
+        (Some(declared), Some(wanted)) if declared != wanted => {
+            Err(LakeError::HashMismatch { url: url.clone(), declared, wanted })
+        }
         (Some(hash), _) | (None, Some(hash)) => Ok(hash),
         (None, None) => Ok(HashName::Sha256),
     }
@@ -238,20 +229,14 @@ fn parse(url: &LakeUrl, bytes: Vec<u8>) -> Result<Tags, LakeError> {
         Some(_) => Err(damaged(url, &format!("`{key}` is no text"))),
     };
     let hash = value(HASH_KEY)?.map(str::parse).transpose();
-    let hash = hash.map_err(|source| LakeError::UnknownHash {
-        url: url.clone(),
-        source,
-    })?;
+    let hash = hash.map_err(|source| LakeError::UnknownHash { url: url.clone(), source })?;
     let id = value(ID_KEY)?.map(str::parse).transpose();
     let id = id.map_err(|_| damaged(url, &format!("`{ID_KEY}` is no lake id")))?;
     Ok(Tags { text, hash, id })
 }
 
 fn damaged(url: &LakeUrl, reason: &str) -> LakeError {
-    LakeError::DamagedTags {
-        url: url.clone(),
-        reason: reason.to_owned(),
-    }
+    LakeError::DamagedTags { url: url.clone(), reason: reason.to_owned() }
 }
 
 /// Adds a key to the text of a JSON object that does not have it, in Python's `json.dump` style.

@@ -127,16 +127,11 @@ impl Upload<'_> {
 
     /// Returns the error for bytes to upload that could not be read.
     pub(super) fn unreadable(&self, error: io::Error) -> LakeError {
-        LakeError::SourceUnreadable {
-            name: self.name.clone(),
-            source: Arc::new(error),
-        }
+        LakeError::SourceUnreadable { name: self.name.clone(), source: Arc::new(error) }
     }
 
     /// Returns the error for bytes to upload that are not the promised ones.
     pub(super) fn changed(&self) -> LakeError {
-        LakeError::SourceChanged {
-            name: self.name.clone(),
-        }
+        LakeError::SourceChanged { name: self.name.clone() }
     }
 }

@@ -79,7 +79,7 @@ impl OpenLake {
     /// Hears how a request went, to tell whether the lake is well.
     pub fn note<T>(&self, result: &Result<T, LakeError>) {
         match result {
-            Err(error) if error.concerns_the_lake() => {
+            Err(error) if error.concerns_lake() => {
                 *self.last_failure.lock().expect("no holder panics") = Some(error.clone());
                 self.failures.fetch_add(1, Ordering::Relaxed);
             }

@@ -89,7 +89,7 @@ impl Transfer {
             match self.check(&lake, &url, &jobs) {
                 Ok(capabilities) => {
                     // The largest first, so that no thread begins one when the others are done.
-                    jobs.sort_by(|one, other| other.size.cmp(&one.size));
+                    jobs.sort_by_key(|job| std::cmp::Reverse(job.size));
                     for batch in into_batches(jobs, capabilities) {
                         batches.push((std::sync::Arc::clone(&lake), batch));
                     }
@@ -163,7 +163,7 @@ impl Transfer {
                 Ok(()) => Ok(put),
                 Err(error) => Err(Failure::Receipt(error.to_string())),
             },
-            Err(LakeError::Cancelled { .. }) => Err(Failure::Cancelled),
+            Err(LakeError::Cancelled) => Err(Failure::Cancelled),
             Err(LakeError::SourceUnreadable { .. }) if !self.is_stored(job) => {
                 Err(Failure::NotStored)
             }

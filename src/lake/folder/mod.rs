@@ -45,12 +45,7 @@ pub struct FolderLake {
 impl FolderLake {
     /// Returns the lake `url` that is kept in `folder`; no I/O.
     pub fn new(url: LakeUrl, folder: PathBuf) -> Self {
-        Self {
-            url,
-            folder,
-            is_reached: AtomicBool::new(false),
-            is_swept: AtomicBool::new(false),
-        }
+        Self { url, folder, is_reached: AtomicBool::new(false), is_swept: AtomicBool::new(false) }
     }
 
     fn path_of(&self, name: &ObjectName) -> PathBuf {
@@ -95,25 +90,18 @@ impl FolderLake {
     }
 
     fn absent(&self, name: &ObjectName) -> LakeError {
-        LakeError::Absent {
-            object: self.url.source(name.clone()),
-        }
+        LakeError::Absent { object: self.url.source(name.clone()) }
     }
 
     fn not_regular(&self, name: &ObjectName) -> LakeError {
-        LakeError::NotRegular {
-            object: self.url.source(name.clone()),
-        }
+        LakeError::NotRegular { object: self.url.source(name.clone()) }
     }
 }
 
 fn info_of(metadata: &Metadata) -> ObjectInfo {
     let since = |date: SystemTime| date.duration_since(SystemTime::UNIX_EPOCH).ok();
     let modified = metadata.modified().ok().and_then(since);
-    ObjectInfo {
-        size: metadata.len(),
-        modified: modified.map(|since| since.as_secs()),
-    }
+    ObjectInfo { size: metadata.len(), modified: modified.map(|since| since.as_secs()) }
 }
 
 impl ReadLake for FolderLake {
@@ -122,16 +110,12 @@ impl ReadLake for FolderLake {
     }
 
     fn capabilities(&self) -> Capabilities {
-        Capabilities {
-            batch_count: 512,
-            batch_bytes: 256 << 20,
-        }
+        Capabilities { batch_count: 512, batch_bytes: 256 << 20 }
     }
 
     fn declaration(&self) -> Result<Declaration, LakeError> {
         let declaration = tags::read(&self.url, &self.folder);
-        self.is_reached
-            .store(declaration.is_ok(), Ordering::Relaxed);
+        self.is_reached.store(declaration.is_ok(), Ordering::Relaxed);
         declaration
     }
 

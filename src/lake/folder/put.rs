@@ -63,23 +63,13 @@ impl<'a> Batch<'a> {
     fn open(lake: &'a FolderLake, observer: &'a dyn Observer) -> Result<Self, LakeError> {
         let declared = lake.declaration()?.hash;
         if !declared.is_writable() {
-            return Err(LakeError::HashNotWritable {
-                url: lake.url.clone(),
-                hash: declared,
-            });
+            return Err(LakeError::HashNotWritable { url: lake.url.clone(), hash: declared });
         }
         let base = std::fs::metadata(&lake.folder).context(&lake.folder);
         let base = base.map_err(|error| LakeError::reading(&lake.url, error))?;
         let staging =
             staging::open(lake, &base).map_err(|error| LakeError::writing(&lake.url, error))?;
-        Ok(Self {
-            lake,
-            observer,
-            declared,
-            base,
-            staging,
-            buffer: vec![0; COPY_BUFFER_BYTES],
-        })
+        Ok(Self { lake, observer, declared, base, staging, buffer: vec![0; COPY_BUFFER_BYTES] })
     }
 
     /// Finds the object in the lake, or stages it there.
@@ -119,10 +109,7 @@ impl<'a> Batch<'a> {
             Err(CopyError::Mismatch) => return Err(damaged()),
             Err(CopyError::Cancelled) => return Err(LakeError::Cancelled),
             Err(CopyError::Read(source) | CopyError::Write(source)) => {
-                return Err(LakeError::reading(
-                    &self.lake.url,
-                    PathError { path, source },
-                ));
+                return Err(LakeError::reading(&self.lake.url, PathError { path, source }));
             }
         }
         let modified = super::info_of(&metadata).modified.unwrap_or_default();
@@ -147,10 +134,9 @@ impl<'a> Batch<'a> {
             CopyError::Read(error) => upload.unreadable(error),
             CopyError::Mismatch => upload.changed(),
             CopyError::Cancelled => LakeError::Cancelled,
-            CopyError::Write(source) => writing(PathError {
-                path: self.lake.path_of(upload.name),
-                source,
-            }),
+            CopyError::Write(source) => {
+                writing(PathError { path: self.lake.path_of(upload.name), source })
+            }
         })?;
         // Only a group that the user is in can be given; the umask's modes are right without, too.
         drop(platform::adopt_group(staged.as_file(), &self.base));
@@ -190,10 +176,7 @@ impl<'a> Batch<'a> {
             }
             Err(error) => Step::Done(Err(LakeError::writing(
                 &self.lake.url,
-                PathError {
-                    path,
-                    source: error.error,
-                },
+                PathError { path, source: error.error },
             ))),
         }
     }
@@ -218,9 +201,7 @@ impl<'a> Batch<'a> {
             true => sync::folder(&self.lake.folder),
             false => Ok(()),
         };
-        let failure = synced
-            .err()
-            .map(|error| LakeError::writing(&self.lake.url, error));
+        let failure = synced.err().map(|error| LakeError::writing(&self.lake.url, error));
         let result = |step: Step| match (step, &failure) {
             (Step::Done(Ok(Put::Created)) | Step::Fresh, Some(error)) => Err(error.clone()),
             (Step::Done(result), _) => result,

@@ -144,10 +144,7 @@ fn a_declaration_that_is_not_understood_is_never_rewritten() {
         ("", "it is no JSON object"),
         ("[]", "it is no JSON object"),
         ("{\"__HASH_FN__\": 1}", "`__HASH_FN__` is no text"),
-        (
-            "{\"__HASH_FN__\": \"sha256\", \"__LAKE_ID__\": \"\"}",
-            "`__LAKE_ID__` is no lake id",
-        ),
+        ("{\"__HASH_FN__\": \"sha256\", \"__LAKE_ID__\": \"\"}", "`__LAKE_ID__` is no lake id"),
     ];
     for (text, reason) in table {
         let env = Env::with_tags(text);
@@ -204,16 +201,8 @@ fn a_share_that_went_away_is_unreachable_and_not_empty() {
     #[expect(clippy::disallowed_methods, reason = "a share is unmounted")]
     std::fs::rename(env.base(), aside).expect("moves");
     std::fs::create_dir(env.base()).expect("an empty mount point");
-    assert!(
-        env.lake
-            .stat(sample.name())
-            .is_err_and(|e| e.is_unreachable())
-    );
-    assert!(
-        env.lake
-            .get(sample.name(), 0)
-            .is_err_and(|e| e.is_unreachable())
-    );
+    assert!(env.lake.stat(sample.name()).is_err_and(|e| e.is_unreachable()));
+    assert!(env.lake.get(sample.name(), 0).is_err_and(|e| e.is_unreachable()));
     assert!(env.lake.list().is_err_and(|e| e.is_unreachable()));
     assert!(sample.put(&env.lake).is_err_and(|e| e.is_unreachable()));
     let left = std::fs::read_dir(env.base()).expect("lists").count();
@@ -232,10 +221,7 @@ fn what_is_no_object_is_not_listed() {
     let listed: Vec<_> = env.lake.list().expect("lists").collect();
     assert_eq!(listed.len(), 1);
     assert_eq!(&listed[0].as_ref().expect("listed").0, sample.name());
-    assert!(matches!(
-        env.lake.stat(&name),
-        Err(LakeError::NotRegular { .. })
-    ));
+    assert!(matches!(env.lake.stat(&name), Err(LakeError::NotRegular { .. })));
 }
 
 #[test]
@@ -287,9 +273,8 @@ fn finding_an_old_object_renews_its_date() {
 #[test]
 fn big_batches_are_synced_as_one_and_all_arrive() {
     let env = Env::new();
-    let samples: Vec<Sample> = (0..40_u32)
-        .map(|number| Sample::new(&number.to_le_bytes()))
-        .collect();
+    let samples: Vec<Sample> =
+        (0..40_u32).map(|number| Sample::new(&number.to_le_bytes())).collect();
     for result in Sample::put_all(&samples, &env.lake, &Unobserved) {
         assert_eq!(result.expect("puts"), Put::Created);
     }
@@ -349,11 +334,7 @@ mod unix {
         assert_eq!(object.nlink(), 1);
         assert_eq!(object.gid(), ours.gid() + u32::from(is_root));
         let staging = std::fs::metadata(env.base().join(STAGING_FOLDER)).expect("there");
-        assert_eq!(
-            staging.mode() & 0o7777,
-            0o775,
-            "others of the group stage too"
-        );
+        assert_eq!(staging.mode() & 0o7777, 0o775, "others of the group stage too");
     }
 
     #[test]

@@ -1,0 +1,172 @@
+use std::sync::Arc;
+
+use super::download::{Downloads, Failure, Wanted};
+use super::lakes::Lakes;
+use super::report::Silent;
+use super::upload::Job;
+use super::*;
+use crate::digest::HashName;
+use crate::lake::{Creation, LakeError};
+use crate::lake_url::LakeUrl;
+use crate::object_name::ObjectName;
+use crate::oid::Oid;
+use crate::repo_path::RepoPath;
+
+struct Site {
+    dir: tempfile::TempDir,
+    transfer: Transfer,
+}
+
+impl Site {
+    fn new() -> Self {
+        let dir = tempfile::tempdir().expect("a folder");
+        let store = Arc::new(Store::at(&dir.path().join("git")));
+        let receipts = Arc::new(Receipts::at(store.root()));
+        let lakes = Arc::new(Lakes::new(Box::new(|url| crate::lake::open(url, url))));
+        let (reporter, cancel) = (Arc::new(Silent), Cancel::default());
+        Self { dir, transfer: Transfer { store, receipts, lakes, reporter, cancel, jobs: 4 } }
+    }
+
+    fn lake(&self, name: &str) -> LakeUrl {
+        LakeUrl::from_folder(&self.dir.path().join(name)).expect("an address")
+    }
+
+    fn declare(&self, name: &str, hash: HashName) -> LakeUrl {
+        let url = self.lake(name);
+        let lake = crate::lake::open_admin(&url, &url).expect("a folder");
+        lake.declare(Some(hash), Creation::IfParentExists).expect("declares");
+        url
+    }
+
+    fn store(&self, content: &[u8]) -> Oid {
+        self.transfer.store.put(Oid::of(content), content).expect("stores");
+        Oid::of(content)
+    }
+
+    fn job(&self, lake: &LakeUrl, content: &[u8]) -> Job {
+        let oid = self.store(content);
+        let url = lake.source(name(oid));
+        let path = RepoPath::parse(b"a.png").expect("a path");
+        Job { url, oid, size: content.len() as u64, hash: HashName::Sha256, path }
+    }
+
+    fn wanted(&self, content: &[u8], lakes: &[&LakeUrl]) -> Wanted {
+        let oid = Oid::of(content);
+        let candidates = lakes.iter().map(|lake| lake.source(name(oid))).collect();
+        Wanted { oid, size: content.len() as u64, candidates }
+    }
+}
+
+fn name(oid: Oid) -> ObjectName {
+    ObjectName::new(&oid.into(), b"a.png")
+}
+
+/// Forgets what is stored, as another clone would not have it.
+fn forget(site: &Site, content: &[u8]) {
+    std::fs::remove_file(site.transfer.store.object_path(Oid::of(content))).expect("stored");
+}
+
+#[test]
+fn uploads_go_to_every_lake_and_leave_receipts() {
+    let site = Site::new();
+    let lakes = [site.declare("one", HashName::Sha256), site.declare("two", HashName::Sha256)];
+    let contents: Vec<Vec<u8>> = (0..200u32).map(|i| i.to_le_bytes().to_vec()).collect();
+    let mut all = Vec::new();
+    for lake in &lakes {
+        all.extend(contents.iter().map(|content| site.job(lake, content)));
+    }
+    let report = site.transfer.upload(all.clone());
+    assert_eq!((report.sent, report.already, report.failures.len()), (400, 0, 0));
+    for job in &all {
+        let receipt = site.transfer.receipts.get(&job.url).expect("reads").expect("proved");
+        assert_eq!(receipt.size, 4);
+    }
+    let report = site.transfer.upload(all);
+    assert_eq!((report.sent, report.already), (0, 400));
+}
+
+#[test]
+fn a_lake_that_cannot_be_reached_fails_its_own_jobs_only() {
+    let site = Site::new();
+    let (good, gone) = (site.declare("good", HashName::Sha256), site.lake("gone"));
+    let other = site.declare("other", HashName::Blake2b);
+    let jobs = vec![site.job(&good, b"1"), site.job(&gone, b"1"), site.job(&other, b"1")];
+    let report = site.transfer.upload(jobs);
+    assert_eq!(report.sent, 1);
+    let mut texts: Vec<String> =
+        report.failures.iter().map(|(_, failure)| failure.to_string()).collect();
+    texts.sort();
+    assert_eq!(texts.len(), 2);
+    assert!(texts[0].starts_with("Could not reach the lake"), "{texts:?}");
+    assert!(texts[1].ends_with("it declares blake2b, the settings say sha256"), "{texts:?}");
+}
+
+#[test]
+fn an_object_that_is_damaged_in_the_store_is_never_published() {
+    let site = Site::new();
+    let lake = site.declare("lake", HashName::Sha256);
+    let job = site.job(&lake, b"content");
+    std::fs::remove_file(site.transfer.store.object_path(job.oid)).expect("stored");
+    let report = site.transfer.upload(vec![job.clone()]);
+    assert!(matches!(report.failures[..], [(_, upload::Failure::NotStored)]));
+    let path = site.transfer.store.object_path(job.oid);
+    crate::fs::write_atomic(&path, b"c0ntent", crate::fs::Shared::Yes).expect("writes");
+    let report = site.transfer.upload(vec![job.clone()]);
+    let [(_, upload::Failure::Lake(LakeError::SourceChanged { .. }))] = report.failures[..] else {
+        panic!("{:?}", report.failures);
+    };
+    let open = site.transfer.lakes.at(&lake);
+    assert_eq!(open.usable().expect("well").stat(&job.url.name).expect("asks"), None);
+    assert_eq!(site.transfer.receipts.get(&job.url).expect("reads"), None);
+}
+
+#[test]
+fn a_download_tries_the_next_source_when_one_is_gone_or_holds_other_bytes() {
+    let site = Site::new();
+    let (bad, good) =
+        (site.declare("bad", HashName::Sha256), site.declare("good", HashName::Sha256));
+    let gone = site.lake("gone");
+    for size in [7, 3 << 20] {
+        let content = vec![7; size];
+        let job = site.job(&good, &content);
+        assert_eq!(site.transfer.upload(vec![job.clone()]).sent, 1);
+        let damaged = bad.folder().expect("a folder").join(job.url.name.as_str());
+        let mut other = content.clone();
+        other[3] ^= 1;
+        crate::fs::write_atomic(&damaged, &other, crate::fs::Shared::Yes).expect("writes");
+        forget(&site, &content);
+        let mut downloads = Downloads::new(site.transfer.clone());
+        downloads.submit(site.wanted(&content, &[&gone, &bad, &good]));
+        let done = downloads.wait().expect("one");
+        done.result.expect("the third source has it");
+        assert!(downloads.wait().is_none());
+        let stored = site.transfer.store.read_verified(job.oid, size as u64);
+        assert_eq!(stored.expect("reads"), Some(content));
+    }
+}
+
+#[test]
+fn a_download_that_no_source_can_serve_says_what_each_of_them_said() {
+    let site = Site::new();
+    let (empty, gone) = (site.declare("empty", HashName::Sha256), site.lake("gone"));
+    let failure = site.transfer.download(&site.wanted(b"content", &[&empty, &gone]));
+    let text = failure.expect_err("nowhere").to_string();
+    assert_eq!(text, format!("it is not in `{empty}`; Could not reach the lake `{gone}`"));
+    let failure = site.transfer.download(&site.wanted(b"content", &[])).expect_err("nowhere");
+    assert_eq!(failure.to_string(), "No source is known");
+}
+
+#[test]
+fn cancelling_ends_downloads_and_uploads_without_a_trace() {
+    let site = Site::new();
+    let lake = site.declare("lake", HashName::Sha256);
+    let job = site.job(&lake, b"content");
+    site.transfer.cancel.cancel();
+    let report = site.transfer.upload(vec![job.clone()]);
+    assert!(matches!(report.failures[..], [(_, upload::Failure::Cancelled)]));
+    let open = site.transfer.lakes.at(&lake);
+    assert_eq!(open.usable().expect("well").stat(&job.url.name).expect("asks"), None);
+    forget(&site, b"content");
+    let failure = site.transfer.download(&site.wanted(b"content", &[&lake])).expect_err("stops");
+    assert!(matches!(failure, Failure::Cancelled));
+}
