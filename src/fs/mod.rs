@@ -182,13 +182,17 @@ impl LockFile {
         }
     }
 
-    /// Replaces the resource by `bytes` and releases the lock.
+    /// Replaces the resource by `bytes`, keeping its mode, and releases the lock.
     ///
     /// # Errors
     /// If writing or renaming fails; the resource is as it was then.
     pub fn commit(mut self, bytes: &[u8]) -> Result<(), PathError> {
         let mut file = self.staged.take().expect("a lock is committed once");
         file.write_all(bytes).context(&self.lock)?;
+        if let Some(old) = if_exists(std::fs::metadata(&self.target)).context(&self.target)? {
+            file.set_permissions(old.permissions())
+                .context(&self.lock)?;
+        }
         drop(file);
         #[expect(clippy::disallowed_methods, reason = "the lock file is the staged file")]
         std::fs::rename(&self.lock, &self.target).context(&self.target)?;
