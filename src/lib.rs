@@ -9,6 +9,7 @@ pub mod lake_url;
 pub mod object_name;
 pub mod oid;
 pub mod pointer;
+pub mod repo;
 pub mod repo_path;
 pub mod store;
 pub mod transfer;

@@ -1,0 +1,231 @@
+//! Which blobs commits hold: those of a push, of one commit, of everything.
+//!
+//! Git's plumbing walks the history; it knows about grafts, shallow and partial clones. Paths come
+//! from commands that can end them with a zero, since a path may hold a line feed.
+
+use std::collections::{HashMap, HashSet};
+
+use super::process::{self, Git};
+use super::{BlobId, Repo};
+
+mod parse;
+
+pub use parse::{ParseRefUpdateError, RefUpdate};
+
+/// Says why the history could not be read.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Git could not be run, or failed.
+    #[error(transparent)]
+    Git(#[from] process::Error),
+    /// Git's answer is not what its documentation promises.
+    #[error("Could not understand what `git {command}` answered")]
+    Answer {
+        /// The command.
+        command: &'static str,
+    },
+    /// An object of the repository could not be read.
+    #[error(transparent)]
+    Repo(#[from] super::Error),
+}
+
+/// A blob and where it stands.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct FoundBlob {
+    /// Its id.
+    pub id: BlobId,
+    /// Its path from the top of the work tree; empty for a blob that only a tag names.
+    pub path: Vec<u8>,
+}
+
+/// Where [`blobs_reachable`] begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reach {
+    /// All references and the heads and indices of all work trees, and every entry of the stash.
+    Refs,
+    /// The same, and whatever a reflog can bring back.
+    RefsAndReflogs,
+}
+
+/// Returns the blobs that a push sends for the first time, each with every path it gets there.
+///
+/// `remote` is what git gives to the hook: the name of a remote, or a URL. What the remote has is
+/// known from its remote-tracking references, and from the ids that it announced, as far as they are
+/// in this clone. Too much may be returned, never too little. Sorted.
+///
+/// # Errors
+/// If git fails.
+pub fn blobs_to_push(
+    repo: &Repo,
+    updates: &[RefUpdate],
+    remote: &str,
+) -> Result<Vec<FoundBlob>, Error> {
+    let sent: HashSet<BlobId> = updates.iter().filter_map(RefUpdate::sent).collect();
+    if sent.is_empty() {
+        return Ok(Vec::new());
+    }
+    let announced = updates.iter().filter_map(RefUpdate::replaced);
+    let known: HashSet<BlobId> = announced.filter(|id| repo.has_object(*id)).collect();
+    let mut revisions = Vec::new();
+    for id in &sent {
+        revisions.extend_from_slice(format!("{id}\n").as_bytes());
+    }
+    for id in &known {
+        revisions.extend_from_slice(format!("^{id}\n").as_bytes());
+    }
+    let git = Git::of(repo)?;
+    let mut bounds = vec!["--stdin".to_owned()];
+    if is_remote_name(repo, remote) {
+        bounds.extend(["--not".to_owned(), format!("--remotes={remote}")]);
+    }
+    let mut paths: HashMap<BlobId, HashSet<Vec<u8>>> = HashMap::new();
+    let mut hints = HashMap::new();
+    for found in rev_list_blobs(&git, &bounds, &revisions)? {
+        paths.insert(found.id, HashSet::new());
+        hints.insert(found.id, found.path);
+    }
+    if paths.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut add = |found: FoundBlob| {
+        if let Some(paths) = paths.get_mut(&found.id) {
+            paths.insert(found.path);
+        }
+    };
+    changed_blobs(&git, &bounds, &revisions, &mut add)?;
+    // A tag may name a tree, which no commit leads to.
+    for id in &sent {
+        if let Some(tree) = repo.tree_without_commit(*id)? {
+            tree_blobs(&git, &tree.to_string(), &mut add)?;
+        }
+    }
+    let mut found = Vec::new();
+    for (id, paths) in paths {
+        if paths.is_empty() {
+            let path = hints.remove(&id).unwrap_or_default();
+            found.push(FoundBlob { id, path });
+        }
+        found.extend(paths.into_iter().map(|path| FoundBlob { id, path }));
+    }
+    found.sort_unstable();
+    Ok(found)
+}
+
+/// Returns the files of a commit or tree, in the order of the tree.
+///
+/// # Errors
+/// If `treeish` names nothing or a tree is missing.
+pub fn blobs_of(repo: &Repo, treeish: &str) -> Result<Vec<FoundBlob>, Error> {
+    let mut found = Vec::new();
+    tree_blobs(&Git::of(repo)?, treeish, &mut |blob| found.push(blob))?;
+    Ok(found)
+}
+
+/// Returns every blob that the repository still needs, once.
+///
+/// The path is the first one that git met, and only as far as its first line feed: for showing.
+///
+/// # Errors
+/// If git fails.
+pub fn blobs_reachable(repo: &Repo, reach: Reach) -> Result<Vec<FoundBlob>, Error> {
+    let git = Git::of(repo)?;
+    let mut bounds = vec!["--all".to_owned(), "--indexed-objects".to_owned()];
+    let mut revisions = Vec::new();
+    match reach {
+        Reach::RefsAndReflogs => bounds.push("--reflog".to_owned()),
+        // Only the latest stash is a reference; the others are in its reflog.
+        Reach::Refs if repo.has_reference("refs/stash") => {
+            let args = ["log", "--walk-reflogs", "--format=%H", "refs/stash", "--"];
+            revisions = git.run(&args, b"")?.stdout;
+        }
+        Reach::Refs => {}
+    }
+    bounds.push("--stdin".to_owned());
+    rev_list_blobs(&git, &bounds, &revisions)
+}
+
+/// Returns true if git keeps remote-tracking references under this name.
+fn is_remote_name(repo: &Repo, remote: &str) -> bool {
+    // In a pattern, these would mean other remotes, too.
+    let is_plain = !remote.is_empty() && !remote.contains(['*', '?', '[', '\\', '\n']);
+    is_plain
+        && (repo
+            .config_string(&format!("remote.{remote}.url"))
+            .is_some()
+            || repo
+                .config_string(&format!("remote.{remote}.fetch"))
+                .is_some())
+}
+
+/// Lists blobs by `git rev-list`, whose paths end at the first line feed before git 2.50.
+fn rev_list_blobs(git: &Git, bounds: &[String], stdin: &[u8]) -> Result<Vec<FoundBlob>, Error> {
+    const WRONG: Error = Error::Answer {
+        command: "rev-list",
+    };
+    let mut args = vec![
+        "rev-list",
+        "--objects",
+        "--filter=object:type=blob",
+        "--filter-provided-objects",
+        // What a partial clone left on the server is on the server.
+        "--missing=allow-promisor",
+    ];
+    args.extend(bounds.iter().map(String::as_str));
+    let mut stream = git.stream(&args, stdin.to_owned())?;
+    let mut found = Vec::new();
+    while let Some(line) = stream.next_record(b'\n').map_err(|_| WRONG)? {
+        let (id, path) = match line.iter().position(|byte| *byte == b' ') {
+            Some(blank) => (&line[..blank], &line[blank + 1..]),
+            None => (&line[..], &b""[..]),
+        };
+        let id = BlobId::parse_hex(id).ok_or(WRONG)?;
+        let path = path.to_owned();
+        found.push(FoundBlob { id, path });
+    }
+    stream.finish()?;
+    Ok(found)
+}
+
+/// Lists the files that commits change, against each of their parents, with their whole paths.
+fn changed_blobs(
+    git: &Git,
+    bounds: &[String],
+    revisions: &[u8],
+    add: &mut dyn FnMut(FoundBlob),
+) -> Result<(), Error> {
+    let mut args = vec!["rev-list"];
+    args.extend(bounds.iter().map(String::as_str));
+    let commits = git.run(&args, revisions)?.stdout;
+    if commits.is_empty() {
+        return Ok(());
+    }
+    let args = [
+        "diff-tree",
+        "--stdin",
+        "--no-commit-id",
+        "--root",
+        "-r",
+        "-m",
+        "-z",
+        "--raw",
+        "--no-renames",
+        "--no-abbrev",
+        "--no-ext-diff",
+        "--no-relative",
+        "--ignore-submodules=none",
+        "--diff-filter=d",
+    ];
+    let mut stream = git.stream(&args, commits)?;
+    parse::raw_changes(&mut stream, add)?;
+    stream.finish()?;
+    Ok(())
+}
+
+/// Lists the files of one tree.
+fn tree_blobs(git: &Git, treeish: &str, add: &mut dyn FnMut(FoundBlob)) -> Result<(), Error> {
+    let args = ["ls-tree", "-r", "-z", "--full-tree", treeish, "--"];
+    let mut stream = git.stream(&args, Vec::new())?;
+    parse::tree_entries(&mut stream, add)?;
+    stream.finish()?;
+    Ok(())
+}

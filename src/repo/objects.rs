@@ -1,0 +1,141 @@
+//! Reading git's objects, without ever fetching one that a partial clone left behind.
+
+use gix::objs::Kind;
+
+use super::{BlobId, Error, Repo};
+use crate::repo_path::RepoPath;
+
+/// What the object database has to say about a blob.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Blob {
+    /// Its bytes.
+    Content(Vec<u8>),
+    /// It has this many bytes, which are more than the caller wanted.
+    TooLong(u64),
+    /// It is not in the object database: a partial clone left it on the server, or it was pruned.
+    Missing,
+}
+
+impl Blob {
+    /// Returns the bytes, if they were there and not too many.
+    pub fn into_content(self) -> Option<Vec<u8>> {
+        match self {
+            Self::Content(bytes) => Some(bytes),
+            Self::TooLong(_) | Self::Missing => None,
+        }
+    }
+}
+
+impl Repo {
+    /// Reads a blob of at most `max_bytes`; longer ones are recognised before they are inflated.
+    ///
+    /// Packs that appeared since the repository was opened are found.
+    ///
+    /// # Errors
+    /// If the object is damaged or no blob.
+    pub fn read_blob(&self, id: BlobId, max_bytes: u64) -> Result<Blob, Error> {
+        let failed = |source: super::Cause| Error::Object {
+            id: id.to_string(),
+            source,
+        };
+        let Some(git_id) = self.git_id(id) else {
+            return Ok(Blob::Missing);
+        };
+        let header = self.git.try_find_header(git_id);
+        let Some(header) = header.map_err(|error| failed(error.into()))? else {
+            return Ok(Blob::Missing);
+        };
+        if header.kind() != Kind::Blob {
+            return Err(failed(format!("it is a {}", header.kind()).into()));
+        }
+        if header.size() > max_bytes {
+            return Ok(Blob::TooLong(header.size()));
+        }
+        let object = self.git.try_find_object(git_id);
+        let object = object.map_err(|error| failed(error.into()))?;
+        Ok(object.map_or(Blob::Missing, |object| Blob::Content(object.detach().data)))
+    }
+
+    /// Returns the id that git gives to a blob of these bytes; writes nothing.
+    ///
+    /// # Errors
+    /// If the bytes were made to collide in SHA-1, which git refuses, too.
+    pub fn blob_id_of(&self, content: &[u8]) -> Result<BlobId, Error> {
+        let id = gix::objs::compute_hash(self.git.object_hash(), Kind::Blob, content);
+        id.map(|id| to_blob_id(&id)).map_err(|source| Error::Hash {
+            source: source.into(),
+        })
+    }
+
+    /// Returns true if an object of any kind is in the object database.
+    pub fn has_object(&self, id: BlobId) -> bool {
+        self.git_id(id).is_some_and(|id| self.git.has_object(id))
+    }
+
+    /// Returns true if there is a reference of this full name.
+    pub fn has_reference(&self, name: &str) -> bool {
+        self.git
+            .try_find_reference(name)
+            .is_ok_and(|found| found.is_some())
+    }
+
+    /// Returns the tree that an id stands for if it is a tree or a tag of one, not of a commit.
+    pub(super) fn tree_without_commit(&self, id: BlobId) -> Result<Option<BlobId>, Error> {
+        let failed = |source: gix::Error| Error::Object {
+            id: id.to_string(),
+            source: source.into(),
+        };
+        let Some(git_id) = self.git_id(id) else {
+            return Ok(None);
+        };
+        let object = self.git.find_object(git_id).map_err(failed)?;
+        let object = object.peel_tags_to_end().map_err(failed)?;
+        Ok((object.kind == Kind::Tree).then(|| to_blob_id(&object.id)))
+    }
+
+    /// Returns the blob at a path of a commit or tree; `None` if there is no file at that path.
+    ///
+    /// `treeish` is an id in full, `HEAD` or the name of a reference. An unborn `HEAD` has no files.
+    ///
+    /// # Errors
+    /// If `treeish` names nothing, or an object on the way cannot be read.
+    pub fn blob_at(&self, treeish: &str, path: &RepoPath) -> Result<Option<BlobId>, Error> {
+        let Some(tree) = self.tree(treeish)? else {
+            return Ok(None);
+        };
+        let id = tree.id;
+        let entry = tree.lookup_entry(path.components());
+        let entry = entry.map_err(|source| Error::Object {
+            id: id.to_string(),
+            source: source.into(),
+        })?;
+        Ok(entry
+            .filter(|entry| entry.mode().is_blob())
+            .map(|entry| to_blob_id(&entry.object_id())))
+    }
+
+    /// Resolves a revision to its tree; `None` if it is a `HEAD` without commits.
+    pub(super) fn tree(&self, treeish: &str) -> Result<Option<gix::Tree<'_>>, Error> {
+        let failed = |source: gix::Error| Error::Revision {
+            revision: treeish.to_owned(),
+            source: source.into(),
+        };
+        if treeish == "HEAD" && self.git.head().map_err(failed)?.is_unborn() {
+            return Ok(None);
+        }
+        let id = self.git.rev_parse_single(treeish).map_err(failed)?;
+        let object = id.object().map_err(failed)?;
+        object.peel_to_tree().map(Some).map_err(failed)
+    }
+
+    /// Returns gix' form of an id, if it has the length that this repository uses.
+    fn git_id(&self, id: BlobId) -> Option<gix::ObjectId> {
+        gix::ObjectId::try_from(id.as_bytes())
+            .ok()
+            .filter(|git_id| git_id.kind() == self.git.object_hash())
+    }
+}
+
+pub(super) fn to_blob_id(id: &gix::oid) -> BlobId {
+    BlobId::from_bytes(id.as_bytes()).expect("git's ids have 20 or 32 bytes")
+}

@@ -1,0 +1,331 @@
+//! Starting git, for what is better left to it. The only place that starts it.
+//!
+//! The program is found on `PATH` once and started by its absolute path: never one that lies in the
+//! current folder, which may be a work tree that somebody else wrote. Commands that refresh the index
+//! would start filters from inside a filter; callers must use plumbing that does not.
+
+use std::ffi::{OsStr, OsString};
+use std::io::{BufReader, Read, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdout, Command, Stdio};
+use std::thread::JoinHandle;
+
+use super::{Environment, Repo};
+
+/// How much of what git complains about is kept.
+const MAX_STDERR_BYTES: u64 = 64 * 1024;
+
+/// Says why git did not do what it was asked to.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// No folder on `PATH` has a program named git.
+    #[error("Could not find git on PATH")]
+    NoGit,
+    /// The program could not be started, or the pipes to it broke.
+    #[error("Could not run `git {command}`")]
+    Run {
+        /// The arguments.
+        command: String,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// Git ended with an error.
+    #[error("`git {command}` ended with {}: {}", status(*code), .stderr.trim_end())]
+    Failed {
+        /// The arguments.
+        command: String,
+        /// The exit code; `None` if a signal ended it.
+        code: Option<i32>,
+        /// What it wrote to stderr.
+        stderr: String,
+    },
+}
+
+fn status(code: Option<i32>) -> String {
+    code.map_or_else(|| "a signal".to_owned(), |code| format!("exit code {code}"))
+}
+
+/// What a finished git has written.
+#[derive(Debug)]
+pub struct Output {
+    /// Its standard output.
+    pub stdout: Vec<u8>,
+    /// Its standard error, at most 64 KiB.
+    pub stderr: String,
+}
+
+/// The git program, to be run in one folder.
+#[derive(Debug, Clone)]
+pub struct Git {
+    program: PathBuf,
+    folder: PathBuf,
+    variables: Vec<(&'static str, Option<OsString>)>,
+}
+
+impl Git {
+    /// Finds git, to be run in `folder` with the environment as it is.
+    ///
+    /// # Errors
+    /// [`Error::NoGit`].
+    pub fn find(environment: &Environment, folder: &Path) -> Result<Self, Error> {
+        let search_path = environment.search_path.as_deref().unwrap_or_default();
+        let program = find_on(search_path, "git").ok_or(Error::NoGit)?;
+        Ok(Self {
+            program,
+            folder: folder.to_owned(),
+            // Nothing here may write the index as a side effect.
+            variables: vec![("GIT_OPTIONAL_LOCKS", Some("0".into()))],
+        })
+    }
+
+    /// Finds git, to be run on this very repository, whatever the current folder is.
+    ///
+    /// # Errors
+    /// [`Error::NoGit`].
+    pub fn of(repo: &Repo) -> Result<Self, Error> {
+        let top = repo.work_tree().unwrap_or(repo.git_dir());
+        let mut git = Self::find(&Environment::read(), top)?;
+        let path = |path: &Path| Some(path.as_os_str().to_owned());
+        git.variables.extend([
+            ("GIT_DIR", path(repo.git_dir())),
+            ("GIT_WORK_TREE", repo.work_tree().and_then(path)),
+            ("GIT_INDEX_FILE", path(repo.index_path())),
+            // Known to be the repository's own, and perhaps relative to another folder.
+            ("GIT_COMMON_DIR", None),
+            ("GIT_PREFIX", None),
+        ]);
+        Ok(git)
+    }
+
+    /// Runs git to its end with `stdin` as its input.
+    ///
+    /// # Errors
+    /// [`Error::Failed`] if it ends with another exit code than 0.
+    pub fn run<A: AsRef<OsStr>>(&self, args: &[A], stdin: &[u8]) -> Result<Output, Error> {
+        let mut stream = self.stream(args, stdin.to_owned())?;
+        let mut stdout = Vec::new();
+        let read = stream.read_to_end(&mut stdout);
+        let command = stream.command.clone();
+        let stderr = stream.finish()?;
+        read.map_err(|source| Error::Run { command, source })?;
+        Ok(Output { stdout, stderr })
+    }
+
+    /// Starts git with `stdin` as its input and lets the caller read its output as it comes.
+    ///
+    /// # Errors
+    /// If it cannot be started; whether it succeeds is told by [`Stream::finish`].
+    pub fn stream<A: AsRef<OsStr>>(&self, args: &[A], stdin: Vec<u8>) -> Result<Stream, Error> {
+        let shown: Vec<_> = args
+            .iter()
+            .map(|arg| arg.as_ref().to_string_lossy())
+            .collect();
+        let command = shown.join(" ");
+        let failed = |source: std::io::Error| Error::Run {
+            command: command.clone(),
+            source,
+        };
+        #[expect(clippy::disallowed_methods, reason = "the one place that starts git")]
+        let mut builder = Command::new(&self.program);
+        builder.args(args).current_dir(&self.folder);
+        for (name, value) in &self.variables {
+            match value {
+                Some(value) => builder.env(name, value),
+                None => builder.env_remove(name),
+            };
+        }
+        builder.stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = builder.stderr(Stdio::piped()).spawn().map_err(failed)?;
+        let mut to_git = child.stdin.take().expect("stdin is piped");
+        let from_git = child.stdout.take().expect("stdout is piped");
+        let complaints = child.stderr.take().expect("stderr is piped");
+        // Three pipes are served at once, so that none can fill up and stop git.
+        let writer = std::thread::spawn(move || {
+            // Git may end without reading all of it; its exit code tells whether that is bad.
+            drop(to_git.write_all(&stdin));
+        });
+        let reader = std::thread::spawn(move || {
+            let mut kept = Vec::new();
+            let mut complaints = complaints;
+            // What cannot be read of a complaint is not shown.
+            drop(
+                (&mut complaints)
+                    .take(MAX_STDERR_BYTES)
+                    .read_to_end(&mut kept),
+            );
+            drop(std::io::copy(&mut complaints, &mut std::io::sink()));
+            String::from_utf8_lossy(&kept).into_owned()
+        });
+        Ok(Stream {
+            child,
+            stdout: Some(BufReader::with_capacity(64 * 1024, from_git)),
+            writer: Some(writer),
+            reader: Some(reader),
+            command,
+        })
+    }
+}
+
+/// A running git, whose output is read as it comes; dropped before its end, it is stopped.
+#[derive(Debug)]
+pub struct Stream {
+    child: Child,
+    stdout: Option<BufReader<ChildStdout>>,
+    writer: Option<JoinHandle<()>>,
+    reader: Option<JoinHandle<String>>,
+    command: String,
+}
+
+impl Read for Stream {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        self.stdout
+            .as_mut()
+            .map_or(Ok(0), |stdout| stdout.read(buffer))
+    }
+}
+
+impl Stream {
+    /// Reads up to and without the next `end`; `None` at the end of the output.
+    ///
+    /// # Errors
+    /// If the pipe breaks, or the output ends in the middle of a record.
+    pub fn next_record(&mut self, end: u8) -> std::io::Result<Option<Vec<u8>>> {
+        use std::io::BufRead as _;
+        let Some(stdout) = self.stdout.as_mut() else {
+            return Ok(None);
+        };
+        let mut record = Vec::new();
+        stdout.read_until(end, &mut record)?;
+        match record.pop() {
+            None => Ok(None),
+            Some(last) if last == end => Ok(Some(record)),
+            Some(_) => Err(std::io::ErrorKind::UnexpectedEof.into()),
+        }
+    }
+
+    /// Waits for git to end, and returns what it wrote to stderr.
+    ///
+    /// # Errors
+    /// [`Error::Failed`] if it ended with another exit code than 0.
+    pub fn finish(mut self) -> Result<String, Error> {
+        // What was not read is not wanted: git must not wait for it.
+        drop(self.stdout.take());
+        let status = self.child.wait();
+        let stderr = self.join();
+        let command = std::mem::take(&mut self.command);
+        match status {
+            Ok(status) if status.success() => Ok(stderr),
+            Ok(status) => Err(Error::Failed {
+                command,
+                code: status.code(),
+                stderr,
+            }),
+            Err(source) => Err(Error::Run { command, source }),
+        }
+    }
+
+    fn join(&mut self) -> String {
+        if let Some(writer) = self.writer.take() {
+            writer.join().expect("writing to git does not panic");
+        }
+        let reader = self.reader.take();
+        reader.map_or_else(String::new, |reader| {
+            reader.join().expect("reading from git does not panic")
+        })
+    }
+}
+
+impl Drop for Stream {
+    fn drop(&mut self) {
+        if self.reader.is_some() {
+            // It is not waited for otherwise, and stays as a zombie until this process ends.
+            drop(self.child.kill());
+            drop(self.child.wait());
+        }
+    }
+}
+
+/// Finds a program in the absolute folders of a search path.
+fn find_on(search_path: &OsStr, name: &str) -> Option<PathBuf> {
+    let name = format!("{name}{}", std::env::consts::EXE_SUFFIX);
+    std::env::split_paths(search_path)
+        .filter(|folder| folder.is_absolute())
+        .map(|folder| folder.join(&name))
+        .find(|path| is_program(path))
+}
+
+#[cfg(unix)]
+fn is_program(path: &Path) -> bool {
+    use std::os::unix::fs::PermissionsExt as _;
+    std::fs::metadata(path)
+        .is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0)
+}
+
+#[cfg(not(unix))]
+fn is_program(path: &Path) -> bool {
+    path.is_file()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn git() -> Git {
+        let folder = std::env::temp_dir();
+        Git::find(&Environment::read(), &folder).expect("git is installed")
+    }
+
+    #[test]
+    fn git_is_not_taken_from_a_relative_folder() {
+        assert_eq!(find_on(OsStr::new(":.:bin"), "git"), None);
+        assert!(git().program.is_absolute());
+        let nowhere = Environment::default();
+        let error = Git::find(&nowhere, Path::new("/")).expect_err("no PATH");
+        assert_eq!(error.to_string(), "Could not find git on PATH");
+    }
+
+    #[test]
+    fn a_failure_tells_arguments_code_and_complaint() {
+        let error = git()
+            .run(&["hash-object", "--nonsense"], b"")
+            .expect_err("unknown");
+        let Error::Failed {
+            command,
+            code,
+            stderr,
+        } = error
+        else {
+            panic!("{error}");
+        };
+        assert_eq!(
+            (command.as_str(), code),
+            ("hash-object --nonsense", Some(129))
+        );
+        assert!(stderr.contains("nonsense"), "{stderr}");
+    }
+
+    #[test]
+    fn input_larger_than_a_pipe_does_not_block() {
+        let input = vec![b'x'; 4 << 20];
+        let output = git()
+            .run(&["hash-object", "--stdin"], &input)
+            .expect("hashes");
+        assert_eq!(output.stdout.len(), 41);
+        let lines = b"a\n".repeat(1 << 20);
+        let output = git().run(&["stripspace"], &lines).expect("copies");
+        assert_eq!(output.stdout, lines);
+        // Git ends without reading what it is given.
+        git().run(&["version"], &input).expect("succeeds");
+    }
+
+    #[test]
+    fn output_can_be_left_unread() {
+        let lines = b"a\n".repeat(1 << 20);
+        let mut stream = git().stream(&["stripspace"], lines).expect("starts");
+        assert_eq!(
+            stream.next_record(b'\n').expect("reads"),
+            Some(b"a".to_vec())
+        );
+        drop(stream);
+    }
+}

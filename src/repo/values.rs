@@ -1,0 +1,48 @@
+//! Reading git's settings, merged from all files, the environment and `git -c`.
+
+use std::path::PathBuf;
+
+use gix::bstr::ByteSlice as _;
+
+use super::Repo;
+
+impl Repo {
+    /// Returns the last value of a setting such as `lake.inbandLimit` or `lake.<name>.upload`.
+    ///
+    /// Bytes that are not UTF-8 are replaced; a setting without a value is the empty text.
+    pub fn config_string(&self, key: &str) -> Option<String> {
+        let value = self.git.config_snapshot().plumbing().string_implicit(key)?;
+        Some(value.map_or_else(String::new, |value| value.to_str_lossy().into_owned()))
+    }
+
+    /// Returns the last value of a setting as git reads truth: `None` if absent or none of its words.
+    pub fn config_bool(&self, key: &str) -> Option<bool> {
+        self.git.config_snapshot().plumbing().boolean(key).ok()?
+    }
+
+    /// Returns all values of a setting, the least important first.
+    pub fn config_strings(&self, key: &str) -> Vec<String> {
+        let values = self.git.config_snapshot().plumbing().strings(key);
+        let text = |value: gix::bstr::BString| value.to_str_lossy().into_owned();
+        values.unwrap_or_default().into_iter().map(text).collect()
+    }
+
+    /// Returns the path that a setting names, with `~` and `%(prefix)` expanded, byte for byte.
+    pub fn config_path(&self, key: &str) -> Option<PathBuf> {
+        self.git.config_snapshot().trusted_path(key).ok()?
+    }
+
+    /// Returns the names for which a section has settings: `["a"]` for `lake.a.upload`. Sorted.
+    pub fn config_subsections(&self, section: &str) -> Vec<String> {
+        let settings = self.git.config_snapshot();
+        let sections = settings.plumbing().sections_by_name(section);
+        let mut names: Vec<String> = sections
+            .into_iter()
+            .flatten()
+            .filter_map(|section| section.header().subsection_name().map(ToString::to_string))
+            .collect();
+        names.sort_unstable();
+        names.dedup();
+        names
+    }
+}
