@@ -157,19 +157,21 @@ impl<'a> Intake<'a> {
 
     /// Ends the content: on return the object is in the store under its final name, safe from any kill.
     ///
+    /// Tells how the object stood in the store before.
+    ///
     /// # Errors
     /// If the store cannot be written.
-    pub fn finish(self) -> Result<Hashed, PathError> {
+    pub fn finish(self) -> Result<(Hashed, Presence), PathError> {
         let hashed = self.hasher.finish();
-        let is_stored = self.store.presence(hashed.oid, hashed.size)? == Presence::Stored;
+        let before = self.store.presence(hashed.oid, hashed.size)?;
         match self.state {
-            _ if is_stored => {}
+            _ if before == Presence::Stored => {}
             State::Staging(staged) => staged.publish(hashed.oid)?,
             State::Comparing { mut expected, equal, .. } => {
                 self.store.stage_prefix(&mut expected, equal)?.publish(hashed.oid)?;
             }
         }
-        Ok(hashed)
+        Ok((hashed, before))
     }
 }
 

@@ -1,0 +1,313 @@
+//! Content becomes a pointer.
+
+use std::io;
+
+use crate::digest::{HashName, Hashed, Hasher};
+use crate::fs::{PathError, unix_now};
+use crate::pointer::{Canonical, NewPointerError, Parsed, Pointer, PointerError};
+use crate::repo::BlobId;
+use crate::repo::index::Index;
+use crate::repo_path::RepoPath;
+use crate::store::Presence;
+use crate::store::blob_map::BlobMap;
+use crate::store::queue::Tentative;
+use crate::store::stage::Intake;
+use crate::workspace::Workspace;
+
+/// Content up to this size is held in memory until its hash is known.
+const HELD_BYTES: usize = 1 << 20;
+/// Longest text that begins like a pointer and is given back as it is.
+const MAX_DAMAGED_BYTES: usize = 64 << 20;
+const LFS_POINTER_START: &[u8] = b"version https://git-lfs.github.com/spec/v1\n";
+/// Longest git-lfs pointer, by its specification.
+const MAX_LFS_POINTER_BYTES: usize = 1024;
+
+/// Content that arrives piece by piece.
+pub trait Chunks {
+    /// Returns the next piece, never empty; `None` at the end.
+    ///
+    /// # Errors
+    /// If the stream breaks.
+    fn next_chunk(&mut self) -> io::Result<Option<&[u8]>>;
+}
+
+/// A pointer that this process gave to git, to be compared with the index later.
+#[derive(Debug)]
+pub struct Emitted {
+    /// git's name for the pointer's text.
+    pub blob: BlobId,
+    /// The path it was for.
+    pub path: RepoPath,
+    /// The pointer.
+    pub pointer: Pointer,
+}
+
+/// Says why content could not be cleaned; git refuses to add the path then.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The stream from git broke.
+    #[error("git went away: {0}")]
+    Stream(#[source] io::Error),
+    /// The object or its record could not be stored.
+    #[error("Could not store the content: {0}")]
+    Store(#[from] PathError),
+    /// The file is a damaged pointer.
+    #[error("It is a damaged pointer. {0}")]
+    Damaged(PointerError),
+    /// The file begins like a pointer and is far too long for one.
+    #[error("It begins like a pointer and has more than 64 MiB")]
+    TooLong,
+    /// The file is a pointer of git-lfs.
+    #[error("It is a git-lfs pointer, not content")]
+    LfsPointer,
+    /// No pointer can be made.
+    #[error(transparent)]
+    Pointer(#[from] NewPointerError),
+}
+
+/// Cleans one path after another, with what they share.
+pub struct Cleaner<'a> {
+    site: &'a Workspace,
+    hashes: Vec<HashName>,
+    index: Option<Index>,
+    blobs: Option<BlobMap>,
+    /// Whether `blobs` has an answer for every entry of `index`.
+    is_index_mapped: bool,
+    /// What may have to be uploaded.
+    pub emitted: Vec<Emitted>,
+}
+
+impl<'a> Cleaner<'a> {
+    /// Prepares to clean; reads nothing yet.
+    pub fn new(site: &'a Workspace) -> Self {
+        let hashes = site.config.extra_hashes();
+        Self { site, hashes, index: None, blobs: None, is_index_mapped: false, emitted: Vec::new() }
+    }
+
+    /// Returns what git is to store for the content at `path`.
+    ///
+    /// On return the object is in the store and a record of it in the queue, safe from any kill;
+    /// [`crate::store::Store::sync`] and [`crate::store::queue::Queue::sync`] make them durable.
+    ///
+    /// # Errors
+    /// Why git must not take the content; nothing about lakes or settings is among the reasons.
+    pub fn clean(&mut self, path: &RepoPath, chunks: &mut dyn Chunks) -> Result<Vec<u8>, Error> {
+        let mut head = Vec::new();
+        let mut is_complete = false;
+        while !is_complete && head.len() <= HELD_BYTES {
+            match chunks.next_chunk().map_err(Error::Stream)? {
+                Some(chunk) => head.extend_from_slice(chunk),
+                None => is_complete = true,
+            }
+        }
+        if head.is_empty() {
+            return Ok(head);
+        }
+        match Parsed::of(&head) {
+            Parsed::Content => {}
+            Parsed::Newer => return self.give_back(head, is_complete, chunks),
+            Parsed::Damaged(fault) => {
+                let bytes = self.give_back(head, is_complete, chunks)?;
+                return self.unless_added(path, bytes, Error::Damaged(fault));
+            }
+            Parsed::Pointer(pointer, canonical) => {
+                let site = self.site;
+                return match pointer.check_names(|source| site.config.hash_of(source)) {
+                    Err(fault) => self.unless_added(path, head, Error::Damaged(fault)),
+                    Ok(()) if canonical == Canonical::Yes => Ok(head),
+                    Ok(()) => Ok(pointer.to_bytes()),
+                };
+            }
+        }
+        if head.len() <= MAX_LFS_POINTER_BYTES && head.starts_with(LFS_POINTER_START) {
+            return self.unless_added(path, head, Error::LfsPointer);
+        }
+        if is_complete { self.clean_held(path, &head) } else { self.clean_long(path, &head, chunks) }
+    }
+
+    fn clean_held(&mut self, path: &RepoPath, content: &[u8]) -> Result<Vec<u8>, Error> {
+        let mut hasher = Hasher::new(&self.hashes);
+        hasher.update(content);
+        let hashed = hasher.finish();
+        let before = self.site.store.presence(hashed.oid, hashed.size)?;
+        if before != Presence::Stored {
+            self.site.store.put(hashed.oid, content)?;
+        }
+        self.pointer_for(path, &hashed, before)
+    }
+
+    /// Content that does not fit into memory is compared with the object that is expected, so that
+    /// nothing is written when it is unchanged.
+    fn clean_long(
+        &mut self,
+        path: &RepoPath,
+        head: &[u8],
+        chunks: &mut dyn Chunks,
+    ) -> Result<Vec<u8>, Error> {
+        let expected = self.index_pointers(path).into_iter().next();
+        let expected = expected.map(|(_, pointer)| pointer.oid());
+        let mut intake = Intake::begin(&self.site.store, &self.hashes, expected)?;
+        intake.write(head)?;
+        while let Some(chunk) = chunks.next_chunk().map_err(Error::Stream)? {
+            intake.write(chunk)?;
+        }
+        let (hashed, before) = intake.finish()?;
+        self.pointer_for(path, &hashed, before)
+    }
+
+    /// Returns the pointer for content that is stored: the index's own where it has one, so that
+    /// unchanged content never looks modified.
+    fn pointer_for(
+        &mut self,
+        path: &RepoPath,
+        hashed: &Hashed,
+        before: Presence,
+    ) -> Result<Vec<u8>, Error> {
+        let own = self.index_pointers(path).into_iter();
+        let mut own = own.filter(|(_, pointer)| is_of(pointer, hashed));
+        if let Some((bytes, pointer)) = own.next() {
+            if before != Presence::Stored {
+                self.record(path, &bytes, pointer)?;
+            }
+            return Ok(bytes);
+        }
+        let (bytes, pointer) = match self.pointer_elsewhere(path, hashed, before) {
+            Some(found) => found,
+            None => {
+                let sources = self.site.config.fresh_sources(path, hashed);
+                let pointer = Pointer::new(hashed.oid, hashed.size, sources)?;
+                (pointer.to_bytes(), pointer)
+            }
+        };
+        self.record(path, &bytes, pointer)?;
+        Ok(bytes)
+    }
+
+    /// Leaves a record before git sees the pointer.
+    fn record(&mut self, path: &RepoPath, bytes: &[u8], pointer: Pointer) -> Result<(), Error> {
+        let blob = self.site.repo.blob_id_of(bytes);
+        self.site.queue.add_tentative(&Tentative {
+            since: unix_now(),
+            blob: blob.to_string().into(),
+            oid: pointer.oid(),
+            path: path.clone(),
+        })?;
+        if let Some(blobs) = &mut self.blobs {
+            blobs.learn(blob.as_bytes(), Some(pointer.oid()));
+        }
+        self.emitted.push(Emitted { blob, path: path.clone(), pointer });
+        Ok(())
+    }
+
+    /// Returns the pointers that the index has at a path, the one that counts first: stage 0, else
+    /// ours, theirs, base. What cannot be read is as good as absent.
+    fn index_pointers(&mut self, path: &RepoPath) -> Vec<(Vec<u8>, Pointer)> {
+        let site = self.site;
+        let Some(index) = self.index() else {
+            return Vec::new();
+        };
+        let mut entries: Vec<_> = index
+            .at(path.as_bytes())
+            .filter(|entry| entry.kind.is_file())
+            .map(|entry| (entry.stage, entry.id))
+            .collect();
+        entries.sort_by_key(|(stage, _)| [0, 3, 1, 2].get(usize::from(*stage)).copied());
+        entries.into_iter().filter_map(|(_, id)| site.pointer_of(id).ok().flatten()).collect()
+    }
+
+    /// Looks for a pointer to the same content at another path, if this clone has seen the content.
+    fn pointer_elsewhere(
+        &mut self,
+        path: &RepoPath,
+        hashed: &Hashed,
+        before: Presence,
+    ) -> Option<(Vec<u8>, Pointer)> {
+        if before == Presence::Absent {
+            return None;
+        }
+        self.map_index();
+        let (site, index, blobs) = (self.site, self.index.as_ref()?, self.blobs.as_ref()?);
+        let mut entries = index.entries().filter(|entry| entry.kind.is_file());
+        entries.find_map(|entry| {
+            if blobs.get(entry.id.as_bytes()) != Some(Some(hashed.oid)) {
+                return None;
+            }
+            let (bytes, pointer) = site.pointer_of(entry.id).ok().flatten()?;
+            let suits = is_of(&pointer, hashed) && site.config.suits(&pointer, path);
+            suits.then_some((bytes, pointer))
+        })
+    }
+
+    /// Learns which objects the entries of the index name; most are known from earlier runs.
+    fn map_index(&mut self) {
+        let site = self.site;
+        if self.index().is_none() || self.is_index_mapped {
+            return;
+        }
+        let load = || BlobMap::load(site.store.root(), site.repo.hash_len());
+        let blobs = self.blobs.get_or_insert_with(load);
+        let index = self.index.as_ref().expect("read above");
+        for entry in index.entries().filter(|entry| entry.kind.is_file()) {
+            if blobs.get(entry.id.as_bytes()).is_none()
+                && let Ok(found) = site.pointer_of(entry.id)
+            {
+                blobs.learn(entry.id.as_bytes(), found.map(|(_, pointer)| pointer.oid()));
+            }
+        }
+        // Only time is lost if it cannot be kept.
+        drop(blobs.save());
+        self.is_index_mapped = true;
+    }
+
+    /// Returns git's index as it is on disk now.
+    fn index(&mut self) -> Option<&Index> {
+        let path = self.site.repo.index_path();
+        if self.index.as_ref().is_none_or(|index| index.has_changed(path)) {
+            self.index = self.site.repo.index().ok();
+            self.is_index_mapped = false;
+        }
+        self.index.as_ref()
+    }
+
+    /// Gives bytes back that are not to be stored as content, unless `git add` wants to take them:
+    /// git holds the lock of the index then, and the index does not have them at that path.
+    fn unless_added(
+        &mut self,
+        path: &RepoPath,
+        bytes: Vec<u8>,
+        refusal: Error,
+    ) -> Result<Vec<u8>, Error> {
+        let mut lock = self.site.repo.index_path().as_os_str().to_owned();
+        lock.push(".lock");
+        let is_locked = std::path::Path::new(&lock).exists();
+        let blob = self.site.repo.blob_id_of(&bytes);
+        let is_known = self
+            .index()
+            .is_some_and(|index| index.at(path.as_bytes()).any(|entry| entry.id == blob));
+        if is_locked && !is_known {
+            return Err(refusal);
+        }
+        self.site.reporter.warn(&format!("`{}`: {refusal}", path.display()));
+        Ok(bytes)
+    }
+
+    /// Reads the rest of what is given back as it is.
+    fn give_back(
+        &self,
+        mut bytes: Vec<u8>,
+        is_complete: bool,
+        chunks: &mut dyn Chunks,
+    ) -> Result<Vec<u8>, Error> {
+        while !is_complete && let Some(chunk) = chunks.next_chunk().map_err(Error::Stream)? {
+            if bytes.len() + chunk.len() > MAX_DAMAGED_BYTES {
+                return Err(Error::TooLong);
+            }
+            bytes.extend_from_slice(chunk);
+        }
+        Ok(bytes)
+    }
+}
+
+fn is_of(pointer: &Pointer, hashed: &Hashed) -> bool {
+    pointer.oid() == hashed.oid && pointer.size() == hashed.size
+}

@@ -1,0 +1,95 @@
+//! Paths that git asks for again once their content is there.
+
+use std::collections::{HashMap, VecDeque};
+
+use super::smudge;
+use crate::oid::Oid;
+use crate::pointer::Pointer;
+use crate::repo_path::RepoPath;
+use crate::transfer::download::{Done, Downloads, Failure};
+use crate::workspace::Workspace;
+
+/// Most objects whose results are taken in at once, so that few contents are held in memory.
+const TAKEN_AT_ONCE: usize = 256;
+
+/// The delayed paths of one checkout. Each object is downloaded once, however many paths want it.
+#[derive(Default)]
+pub(super) struct Delay {
+    downloads: Option<Downloads>,
+    /// What each delayed path is; git does not send the pointer again.
+    pointers: HashMap<RepoPath, (Vec<u8>, Pointer)>,
+    /// Which paths wait for an object that is under way.
+    waiting: HashMap<Oid, Vec<RepoPath>>,
+    /// Paths that can be answered, not yet told to git.
+    ready: VecDeque<RepoPath>,
+    /// What came of objects, until all their paths are answered.
+    outcomes: HashMap<Oid, Outcome>,
+}
+
+struct Outcome {
+    result: Result<Option<Vec<u8>>, Failure>,
+    paths_left: usize,
+}
+
+/// A delayed path that git asks for again.
+pub(super) struct Delayed {
+    /// The pointer as git had it.
+    pub(super) bytes: Vec<u8>,
+    /// The pointer.
+    pub(super) pointer: Pointer,
+    /// What came of it: the content if it is at hand, `None` if it is in the store.
+    pub(super) result: Result<Option<Vec<u8>>, Failure>,
+}
+
+impl Delay {
+    /// Begins to fetch what a path wants, if nobody did so yet.
+    pub(super) fn add(&mut self, site: &Workspace, path: RepoPath, bytes: Vec<u8>, pointer: Pointer) {
+        let oid = pointer.oid();
+        let paths = self.waiting.entry(oid).or_default();
+        paths.push(path.clone());
+        if paths.len() == 1 {
+            let downloads = self.downloads.get_or_insert_with(|| Downloads::new(site.transfer()));
+            downloads.submit(smudge::wanted(site, &path, &pointer));
+        }
+        self.pointers.insert(path, (bytes, pointer));
+    }
+
+    /// Waits until a path can be answered and returns all that can; none when none is left.
+    ///
+    /// A path whose content could not be had is among them: git would otherwise end with an error.
+    pub(super) fn available(&mut self) -> Vec<RepoPath> {
+        if self.ready.is_empty()
+            && let Some(done) = self.downloads.as_mut().and_then(Downloads::wait)
+        {
+            self.take(done);
+            for _ in 1..TAKEN_AT_ONCE {
+                match self.downloads.as_mut().and_then(Downloads::try_next) {
+                    Some(done) => self.take(done),
+                    None => break,
+                }
+            }
+        }
+        self.ready.drain(..).collect()
+    }
+
+    fn take(&mut self, done: Done) {
+        let paths = self.waiting.remove(&done.oid).unwrap_or_default();
+        self.outcomes.insert(done.oid, Outcome { result: done.result, paths_left: paths.len() });
+        self.ready.extend(paths);
+    }
+
+    /// Returns what a path was delayed for, if it was.
+    pub(super) fn retry(&mut self, path: &RepoPath) -> Option<Delayed> {
+        let (bytes, pointer) = self.pointers.remove(path)?;
+        let oid = pointer.oid();
+        let Some(outcome) = self.outcomes.get_mut(&oid) else {
+            return Some(Delayed { bytes, pointer, result: Ok(None) });
+        };
+        outcome.paths_left -= 1;
+        let result = match outcome.paths_left {
+            0 => self.outcomes.remove(&oid).map_or(Ok(None), |outcome| outcome.result),
+            _ => outcome.result.clone(),
+        };
+        Some(Delayed { bytes, pointer, result })
+    }
+}

@@ -1,0 +1,177 @@
+//! What happens when git closes the pipe: its index is written, its lock released, and it waits.
+//!
+//! First everything is made durable; then what the index now references and is owed goes to the
+//! lakes; then one summary. Nothing here can make git fail any more, and nothing owed is forgotten:
+//! whatever does not work out stays in the queue.
+
+use std::collections::{BTreeMap, HashSet};
+use std::fmt::Display;
+
+use super::clean::Emitted;
+use crate::config::UploadAt;
+use crate::owed;
+use crate::repo::hooks;
+use crate::repo::index::Index;
+use crate::repo_path::RepoPath;
+use crate::transfer::download::Failure;
+use crate::transfer::upload;
+use crate::workspace::Workspace;
+
+/// Most paths that a summary names for one cause.
+const SHOWN_PATHS: usize = 3;
+
+/// What went wrong in a session, by cause.
+#[derive(Debug, Default)]
+pub struct Summary {
+    left: BTreeMap<String, Vec<String>>,
+    refused: Vec<String>,
+    is_interrupted: bool,
+}
+
+impl Summary {
+    /// Notes a path whose content could not be had.
+    pub fn left_as_pointer(&mut self, path: &RepoPath, failure: Failure) {
+        self.is_interrupted |= matches!(failure, Failure::Cancelled);
+        self.left.entry(failure.to_string()).or_default().push(path.display().into_owned());
+    }
+
+    /// Notes a path that could not be cleaned; git names it too, but not why.
+    pub fn refused(&mut self, path: &RepoPath, error: &super::clean::Error) {
+        let way_out = match error {
+            super::clean::Error::Damaged(_) => {
+                "; take one side's pointer with `git checkout --ours` or `--theirs`, or add the content itself"
+            }
+            super::clean::Error::LfsPointer => {
+                "; run `git lfs pull` first, so that the content is there"
+            }
+            _ => "",
+        };
+        self.refused.push(format!("Could not add `{}`: {error}{way_out}", path.display()));
+    }
+
+    fn print(&self, site: &Workspace) {
+        for line in &self.refused {
+            site.reporter.warn(line);
+        }
+        for (cause, paths) in &self.left {
+            let shown = list_of(paths);
+            let (count, files) = (paths.len(), if paths.len() == 1 { "file" } else { "files" });
+            site.reporter.warn(&format!("{count} {files} left as pointers ({shown}): {cause}"));
+        }
+        if !self.left.is_empty() {
+            site.reporter.warn("The checkout is complete; `git lake pull` fetches what is missing.");
+        }
+    }
+}
+
+/// Names the first few of a list.
+fn list_of(paths: &[String]) -> String {
+    let mut text = paths.iter().take(SHOWN_PATHS).map(String::as_str).collect::<Vec<_>>().join(", ");
+    if paths.len() > SHOWN_PATHS {
+        text.push_str(&format!(" and {} more", paths.len() - SHOWN_PATHS));
+    }
+    text
+}
+
+/// Makes good what must not wait.
+pub fn finish(site: &Workspace, emitted: &[Emitted], summary: Summary, has_cleaned: bool) {
+    let warn = |text: &str| site.reporter.warn(text);
+    let synced = site.store.sync().and_then(|()| site.queue.sync());
+    // Once more, since a full disk or a share may have recovered.
+    let synced = synced.or_else(|_| site.store.sync().and_then(|()| site.queue.sync()));
+    if let Err(error) = synced {
+        warn(&format!(
+            "Could not make what was added safe from power loss: {error}. It is stored; `git lake push` tries again."
+        ));
+    }
+    summary.print(site);
+    if !emitted.is_empty() && !owed::is_stash_index(&site.repo) {
+        if let Err(error) = upload_referenced(site, emitted) {
+            warn(&format!("Could not upload: {error}. `git lake push` tries again."));
+        }
+    } else if let Err(error) = site.accepted() {
+        warn(&format!("Could not record the remotes of this clone: {error}"));
+    }
+    if has_cleaned && site.config.install_hooks {
+        install_hooks(site);
+    }
+    if let Err(error) = site.store.sweep_tmp() {
+        warn(&format!("Could not tidy up: {error}"));
+    }
+}
+
+fn upload_referenced(site: &Workspace, emitted: &[Emitted]) -> Result<(), crate::fs::PathError> {
+    let Ok(index) = site.repo.index() else {
+        return Ok(());
+    };
+    let items = referenced(&index, emitted);
+    if items.is_empty() {
+        return Ok(());
+    }
+    let owed = owed::of_pointers(site, items.iter().map(|emitted| (&emitted.path, &emitted.pointer)))?;
+    site.queue.add_owed(&owed)?;
+    // The claims of earlier processes are made good along with this one's.
+    let mut all = owed::settle(site, owed::Look::Index)?;
+    all.extend(owed);
+    if site.config.upload_at == UploadAt::Add {
+        let (report, due) = owed::pay(site, all)?;
+        tell(site, &report, &due);
+        owed::settle(site, owed::Look::Index)?;
+    }
+    Ok(())
+}
+
+/// Returns the pointers that the index came to use, by git's own names for them.
+fn referenced<'a>(index: &Index, emitted: &'a [Emitted]) -> Vec<&'a Emitted> {
+    let is_at_path = |emitted: &&Emitted| {
+        index.at(emitted.path.as_bytes()).any(|entry| entry.id == emitted.blob)
+    };
+    let (mut found, missing): (Vec<_>, Vec<_>) = emitted.iter().partition(is_at_path);
+    if !missing.is_empty() {
+        // `git mv` and merges may have put it elsewhere.
+        let ids: HashSet<_> = index.entries().map(|entry| entry.id).collect();
+        found.extend(missing.into_iter().filter(|emitted| ids.contains(&emitted.blob)));
+    }
+    found
+}
+
+/// Tells what stays owed and why, one line for each cause.
+pub fn tell(site: &Workspace, report: &upload::Report, due: &owed::Due) {
+    let mut causes: BTreeMap<String, usize> = BTreeMap::new();
+    for (_, failure) in &report.failures {
+        *causes.entry(with_cause(failure)).or_default() += 1;
+    }
+    for (cause, count) in &causes {
+        let objects = if *count == 1 { "upload is" } else { "uploads are" };
+        site.reporter.warn(&format!("{count} {objects} owed: {cause}. `git lake push` tries again."));
+    }
+    for (url, count) in &due.unaccepted {
+        let objects = if *count == 1 { "upload is" } else { "uploads are" };
+        site.reporter.warn(&format!(
+            "{count} {objects} owed to `{url}`, which this clone has not accepted: `git lake trust {url}`"
+        ));
+    }
+    if !(causes.is_empty() && due.unaccepted.is_empty()) && !hooks::is_push_guarded(&site.repo) {
+        site.reporter.warn(
+            "The pre-push hook is not active, so `git push` will not check this: `git lake init` says how.",
+        );
+    }
+}
+
+/// Words an error with the errors below it.
+fn with_cause(error: &(impl std::error::Error + Display)) -> String {
+    let mut text = error.to_string();
+    let mut below = error.source();
+    while let Some(cause) = below {
+        text.push_str(&format!(": {cause}"));
+        below = cause.source();
+    }
+    text
+}
+
+fn install_hooks(site: &Workspace) {
+    // Only where all are absent or ours, and only inside the git dir: `init` tells about the rest.
+    if let Err(error) = hooks::install(&site.repo) {
+        site.reporter.warn(&format!("Could not install the hooks: {error}"));
+    }
+}

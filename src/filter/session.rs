@@ -1,0 +1,225 @@
+//! One life of the filter process: from the handshake until git closes the pipe.
+
+use std::io::{self, Read, Write};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::clean::{Chunks, Cleaner, Emitted};
+use super::delay::Delay;
+use super::finish::{self, Summary};
+use super::protocol::{Command, Connection, Request, Status};
+use super::smudge::{self, Blob, Content};
+use crate::config::file::Unknown;
+use crate::pointer::Pointer;
+use crate::repo_path::RepoPath;
+use crate::store;
+use crate::transfer::Cancel;
+use crate::transfer::download::Failure;
+use crate::transfer::report::Reporter;
+use crate::workspace::{self, Workspace};
+
+/// What a session needs from outside.
+pub struct Surroundings {
+    /// Where the repository is looked for: git starts filters at the top of the work tree.
+    pub folder: PathBuf,
+    /// Who hears about progress and warnings.
+    pub reporter: Arc<dyn Reporter>,
+    /// Set by Ctrl-C.
+    pub cancel: Cancel,
+}
+
+/// Serves git until it closes the pipe, then makes good what must not wait.
+///
+/// A path that fails does not end the session. The repository is opened with the first request, so a
+/// process that git starts for nothing costs nothing.
+///
+/// # Errors
+/// If the other side is no git, or if the repository cannot be opened.
+pub fn serve(
+    input: impl Read,
+    output: impl Write,
+    surroundings: &Surroundings,
+) -> Result<(), Error> {
+    let mut connection = Connection::new(input, output);
+    connection.handshake()?;
+    let Some(first) = connection.next_request()? else {
+        return Ok(());
+    };
+    let mut site = Workspace::open(
+        &surroundings.folder,
+        Unknown::PassOver,
+        first.treeish.as_deref(),
+        Arc::clone(&surroundings.reporter),
+        surroundings.cancel.clone(),
+    )?;
+    for warning in site.warnings.drain(..) {
+        surroundings.reporter.warn(&warning);
+    }
+    if first.command == Command::Smudge {
+        site.consult_origin();
+    }
+    let mut session = Session {
+        connection,
+        cleaner: Cleaner::new(&site),
+        delay: Delay::default(),
+        summary: Summary::default(),
+        has_cleaned: false,
+        site: &site,
+    };
+    let outcome = session.run(first);
+    let Session { cleaner, summary, has_cleaned, .. } = session;
+    let emitted: Vec<Emitted> = cleaner.emitted;
+    finish::finish(&site, &emitted, summary, has_cleaned);
+    match outcome {
+        // git went away in the middle: everything that it may hold is safe by now.
+        Err(error) if is_gone(&error) => Ok(()),
+        other => Ok(other?),
+    }
+}
+
+/// Says why a session could not be held.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The conversation broke.
+    #[error("Could not talk to git: {0}")]
+    Stream(#[from] io::Error),
+    /// The clone could not be opened.
+    #[error(transparent)]
+    Workspace(#[from] workspace::Error),
+}
+
+fn is_gone(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::UnexpectedEof | io::ErrorKind::BrokenPipe)
+}
+
+struct Session<'a, R, W: Write> {
+    connection: Connection<R, W>,
+    site: &'a Workspace,
+    cleaner: Cleaner<'a>,
+    delay: Delay,
+    summary: Summary,
+    has_cleaned: bool,
+}
+
+impl<R: Read, W: Write> Chunks for Connection<R, W> {
+    fn next_chunk(&mut self) -> io::Result<Option<&[u8]>> {
+        self.content()
+    }
+}
+
+impl<R: Read, W: Write> Session<'_, R, W> {
+    fn run(&mut self, first: Request) -> io::Result<()> {
+        let mut next = Some(first);
+        while let Some(request) = next {
+            self.serve_one(request)?;
+            next = self.connection.next_request()?;
+        }
+        Ok(())
+    }
+
+    fn serve_one(&mut self, request: Request) -> io::Result<()> {
+        if request.command == Command::ListAvailableBlobs {
+            let paths = self.delay.available();
+            return self.connection.answer_list(paths.iter().map(RepoPath::as_bytes));
+        }
+        let Some(path) = RepoPath::parse(&request.path) else {
+            let shown = request.path.escape_ascii();
+            self.site.reporter.warn(&format!("`{shown}` is no path inside the repository"));
+            return self.connection.answer_status(Status::Error);
+        };
+        match request.command {
+            Command::Clean => self.clean(&path),
+            _ => self.smudge(path, request.can_delay),
+        }
+    }
+
+    fn clean(&mut self, path: &RepoPath) -> io::Result<()> {
+        self.has_cleaned = true;
+        match self.cleaner.clean(path, &mut self.connection) {
+            Ok(bytes) => self.connection.answer(&bytes),
+            Err(super::clean::Error::Stream(error)) => Err(error),
+            Err(error) => {
+                self.summary.refused(path, &error);
+                self.connection.answer_status(Status::Error)
+            }
+        }
+    }
+
+    fn smudge(&mut self, path: RepoPath, can_delay: bool) -> io::Result<()> {
+        let blob = smudge::read(self.site, &path, &mut self.connection)?;
+        let (bytes, pointer) = match blob {
+            Blob::AsIs(Content::Bytes(bytes)) if bytes.is_empty() => {
+                return match self.delay.retry(&path) {
+                    None => self.connection.answer(&bytes),
+                    Some(delayed) => {
+                        let content = match delayed.result {
+                            Ok(Some(bytes)) => Ok(Content::Bytes(bytes)),
+                            Ok(None) => self.stored(&path, &delayed.pointer),
+                            Err(failure) => Err(failure),
+                        };
+                        self.answer_content(&path, &delayed.bytes, content)
+                    }
+                };
+            }
+            Blob::AsIs(content) => return self.answer(content),
+            Blob::Wanted { bytes, pointer } => (bytes, pointer),
+        };
+        let stored = smudge::stored(self.site, &pointer);
+        let content = match stored {
+            Ok(Some(content)) => Ok(content),
+            Ok(None) if can_delay => {
+                self.delay.add(self.site, path, bytes, pointer);
+                return self.connection.answer_status(Status::Delayed);
+            }
+            Ok(None) => smudge::content_now(self.site, &path, &pointer),
+            Err(error) => Err(failed(&error)),
+        };
+        self.answer_content(&path, &bytes, content)
+    }
+
+    /// Reads an object that was downloaded; fetches it again if it vanished since.
+    fn stored(&self, path: &RepoPath, pointer: &Pointer) -> Result<Content, Failure> {
+        smudge::content_now(self.site, path, pointer)
+    }
+
+    /// Answers with content, or, if it could not be had, with the pointer.
+    fn answer_content(
+        &mut self,
+        path: &RepoPath,
+        pointer: &[u8],
+        content: Result<Content, Failure>,
+    ) -> io::Result<()> {
+        match content {
+            Ok(content) => self.answer(content),
+            Err(failure) => {
+                self.summary.left_as_pointer(path, failure);
+                if self.site.config.strict {
+                    return self.connection.answer_status(Status::Error);
+                }
+                self.connection.answer(pointer)
+            }
+        }
+    }
+
+    fn answer(&mut self, content: Content) -> io::Result<()> {
+        self.connection.begin_answer()?;
+        let mut broken = None;
+        let connection = &mut self.connection;
+        let sent = content.for_each(|piece| {
+            connection.add_content(piece).inspect_err(|error| broken = Some(error.kind()))
+        });
+        match sent {
+            Ok(()) => self.connection.end_answer(Status::Success),
+            // The pipe broke: nothing can be said any more.
+            Err(error) if broken.is_some() => Err(error),
+            Err(error) => {
+                self.site.reporter.warn(&format!("Could not read the store: {error}"));
+                self.connection.end_answer(Status::Error)
+            }
+        }
+    }
+}
+
+fn failed(error: &store::Error) -> Failure {
+    Failure::Store(error.to_string())
+}

@@ -1,0 +1,202 @@
+//! What this clone owes to its lakes, and making it good.
+//!
+//! An upload is owed when a pointer that the index, a ref or a stash references names a source in an
+//! upload remote that applies to the path, and no receipt exists. The queue keeps claims, the
+//! receipts keep proofs; this module holds one against the other. What lapses (the settings no
+//! longer ask for it, nothing references it) is dropped when the queue is compacted.
+
+use std::collections::{BTreeMap, HashSet};
+
+use crate::config::accepted::Accepted;
+use crate::fs::{PathError, unix_now};
+use crate::lake_url::LakeUrl;
+use crate::pointer::Pointer;
+use crate::repo::history::{self, Reach};
+use crate::repo::index::Index;
+use crate::repo::{BlobId, Repo};
+use crate::repo_path::RepoPath;
+use crate::store::queue::{Claims, Owed, Tentative};
+use crate::transfer::upload::{Job, Report};
+use crate::workspace::Workspace;
+
+/// A pointer that nothing references for this long lapses, in seconds.
+const LAPSES_AFTER_SECONDS: u64 = 14 * 24 * 60 * 60;
+
+/// Uploads that are due, sorted by what can be done about them.
+#[derive(Debug, Default)]
+pub struct Due {
+    /// Those that may start.
+    pub jobs: Vec<Job>,
+    /// How many wait for the user to accept a remote.
+    pub unaccepted: BTreeMap<LakeUrl, usize>,
+}
+
+/// Where references to pointers are looked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Look {
+    /// In the index alone: fast, for the end of every `git add`.
+    Index,
+    /// In refs, stashes and reflogs too, by a scan of the history where it is needed.
+    Everywhere,
+}
+
+/// Returns the uploads that pointers ask for and no receipt settles.
+///
+/// # Errors
+/// If the receipts cannot be read.
+pub fn of_pointers<'a>(
+    site: &Workspace,
+    items: impl IntoIterator<Item = (&'a RepoPath, &'a Pointer)>,
+) -> Result<Vec<Owed>, PathError> {
+    let mut owed = Vec::new();
+    for (path, pointer) in items {
+        for url in site.config.uploads(path, pointer) {
+            if site.receipts.get(url)?.is_none() {
+                let (oid, size) = (pointer.oid(), pointer.size());
+                owed.push(Owed { url: url.clone(), oid, size, path: path.clone() });
+            }
+        }
+    }
+    Ok(owed)
+}
+
+/// Turns claims into uploads that are owed, and keeps of the queue only what still counts.
+///
+/// Claims of processes that still run are left to them.
+///
+/// # Errors
+/// If the queue or the receipts cannot be read or written.
+pub fn settle(site: &Workspace, look: Look) -> Result<Vec<Owed>, PathError> {
+    let mut result = Ok(Vec::new());
+    site.queue.compact(|claims| match sort_out(site, claims, look) {
+        Ok((claims, owed)) => {
+            result = Ok(owed);
+            claims
+        }
+        Err((claims, error)) => {
+            result = Err(error);
+            claims
+        }
+    })?;
+    result
+}
+
+type Sorted = Result<(Claims, Vec<Owed>), (Claims, PathError)>;
+
+fn sort_out(site: &Workspace, claims: Claims, look: Look) -> Sorted {
+    let found = match referenced(site, &claims.tentative, look) {
+        Ok(found) => found,
+        Err(error) => return Err((claims, error)),
+    };
+    let Claims { tentative, mut owed } = claims;
+    let mut kept = Vec::new();
+    for record in tentative {
+        let pointer = BlobId::parse_hex(record.blob.as_bytes())
+            .filter(|blob| found.contains(blob))
+            .and_then(|blob| site.pointer_of(blob).ok().flatten());
+        match pointer {
+            Some((_, pointer)) => match of_pointers(site, [(&record.path, &pointer)]) {
+                Ok(due) => owed.extend(due.into_iter().map(|owed| (owed.url.clone(), owed))),
+                Err(_) => kept.push(record),
+            },
+            None if unix_now().saturating_sub(record.since) < LAPSES_AFTER_SECONDS => {
+                kept.push(record);
+            }
+            None => {}
+        }
+    }
+    // A receipt settles a claim; a remote that is not in force any more asks for nothing.
+    owed.retain(|url, record| {
+        let is_asked_for =
+            site.config.upload_remotes(&record.path).any(|remote| remote.url == url.lake);
+        is_asked_for && !matches!(site.receipts.get(url), Ok(Some(_)))
+    });
+    let due = owed.values().cloned().collect();
+    Ok((Claims { tentative: kept, owed }, due))
+}
+
+/// Returns those of the claimed pointers that something references.
+fn referenced(
+    site: &Workspace,
+    tentative: &[Tentative],
+    look: Look,
+) -> Result<HashSet<BlobId>, PathError> {
+    let claimed = tentative.iter().filter_map(|record| BlobId::parse_hex(record.blob.as_bytes()));
+    let mut open: HashSet<BlobId> = claimed.collect();
+    if open.is_empty() {
+        return Ok(open);
+    }
+    let mut found = HashSet::new();
+    let mut note = |id: BlobId| {
+        if open.remove(&id) {
+            found.insert(id);
+        }
+    };
+    if let Ok(index) = site.repo.index() {
+        index.entries().for_each(|entry| note(entry.id));
+    }
+    // What `git status` cleaned was never written to git's database, so no history can hold it.
+    open.retain(|id| matches!(site.pointer_of(*id), Ok(Some(_))));
+    if look == Look::Everywhere && !open.is_empty() {
+        let reachable = history::blobs_reachable(&site.repo, Reach::RefsAndReflogs);
+        for blob in reachable.unwrap_or_default() {
+            if open.contains(&blob.id) {
+                found.insert(blob.id);
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// Sorts owed uploads by what can be done about them; each full object URL counts once.
+pub fn sort(site: &Workspace, accepted: &Accepted, owed: Vec<Owed>) -> Due {
+    let (mut due, mut seen) = (Due::default(), HashSet::new());
+    for record in owed {
+        let Some(remote) = site.config.remote_at(&record.url.lake) else {
+            continue;
+        };
+        if !seen.insert(record.url.clone()) {
+            continue;
+        }
+        if !accepted.contains(&record.url.lake) {
+            *due.unaccepted.entry(record.url.lake).or_default() += 1;
+            continue;
+        }
+        let Owed { url, oid, size, path } = record;
+        due.jobs.push(Job { url, oid, size, hash: remote.hash, path });
+    }
+    due
+}
+
+/// Uploads what is due and keeps the queue small.
+///
+/// # Errors
+/// If the record of accepted remotes cannot be read.
+pub fn pay(site: &Workspace, owed: Vec<Owed>) -> Result<(Report, Due), PathError> {
+    let mut due = sort(site, &site.accepted()?, owed);
+    let jobs = std::mem::take(&mut due.jobs);
+    Ok((site.transfer().upload(jobs), due))
+}
+
+/// Returns the pointers of the index with their paths, one for each entry that is one.
+///
+/// # Errors
+/// If the index cannot be read.
+pub fn index_pointers(
+    site: &Workspace,
+    index: &Index,
+) -> Vec<(RepoPath, BlobId, Pointer)> {
+    let entries = index.entries().filter(|entry| entry.kind.is_file());
+    let pointers = entries.filter_map(|entry| {
+        let path = RepoPath::parse(entry.path)?;
+        let (_, pointer) = site.pointer_of(entry.id).ok().flatten()?;
+        Some((path, entry.id, pointer))
+    });
+    pointers.collect()
+}
+
+/// Returns true if git uses an index that only a running `git stash` knows.
+pub fn is_stash_index(repo: &Repo) -> bool {
+    let name = repo.index_path().file_name().unwrap_or_default();
+    name.to_string_lossy().starts_with("index.stash.")
+}

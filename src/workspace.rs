@@ -1,0 +1,240 @@
+//! One clone, opened: repository, settings in force, local state and the lakes at hand.
+//!
+//! Everything that commands and engines share about the clone that they work in. Opening reads the
+//! repository's configuration and `.gitlake.toml`, and nothing else: no index, no object store, no
+//! lake, no process.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::config::accepted::Accepted;
+use crate::config::file::{self, Settings, SettingsError, Unknown};
+use crate::config::{self, Config, GitConfig};
+use crate::fs::{PathError, read_small};
+use crate::lake_url::LakeUrl;
+use crate::pointer::{MAX_POINTER_BYTES, Parsed, Pointer};
+use crate::repo::{self, BlobId, Repo};
+use crate::repo_path::RepoPath;
+use crate::store::Store;
+use crate::store::queue::Queue;
+use crate::store::receipts::Receipts;
+use crate::transfer::lakes::Lakes;
+use crate::transfer::report::Reporter;
+use crate::transfer::{Cancel, Transfer};
+
+/// A clone and what belongs to it.
+pub struct Workspace {
+    /// The repository.
+    pub repo: Repo,
+    /// What is in force.
+    pub config: Config,
+    /// Local objects.
+    pub store: Arc<Store>,
+    /// What may be owed.
+    pub queue: Queue,
+    /// What is proved.
+    pub receipts: Arc<Receipts>,
+    /// What was passed over when reading settings leniently, one line each.
+    pub warnings: Vec<String>,
+    /// Who hears about progress.
+    pub reporter: Arc<dyn Reporter>,
+    /// Asks to stop.
+    pub cancel: Cancel,
+    lakes: Arc<Lakes>,
+}
+
+/// Says why a clone could not be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The repository.
+    #[error(transparent)]
+    Repo(#[from] repo::Error),
+    /// `.gitlake.toml`.
+    #[error(transparent)]
+    Settings(#[from] SettingsError),
+    /// git's configuration.
+    #[error(transparent)]
+    Config(#[from] config::Error),
+    /// A file.
+    #[error(transparent)]
+    Path(#[from] PathError),
+}
+
+impl GitConfig for Repo {
+    fn string(&self, key: &str) -> Option<String> {
+        self.config_string(key)
+    }
+
+    fn strings(&self, key: &str) -> Vec<String> {
+        self.config_strings(key)
+    }
+
+    fn subsections(&self, section: &str) -> Vec<String> {
+        self.config_subsections(section)
+    }
+}
+
+impl Workspace {
+    /// Opens the clone that `start` is in.
+    ///
+    /// `treeish` is what git is checking out, where that is known: its settings are used when neither
+    /// the work tree nor the index has any. With [`Unknown::PassOver`] nothing about settings is fatal.
+    ///
+    /// # Errors
+    /// If there is no repository, or, with [`Unknown::Refuse`], if settings are wrong.
+    pub fn open(
+        start: &Path,
+        unknown: Unknown,
+        treeish: Option<&str>,
+        reporter: Arc<dyn Reporter>,
+        cancel: Cancel,
+    ) -> Result<Self, Error> {
+        let repo = Repo::discover(start)?;
+        let mut warnings = Vec::new();
+        let mut settings = match unknown {
+            Unknown::Refuse => read_strictly(&repo)?,
+            Unknown::PassOver => read_leniently(&repo, treeish, &mut warnings),
+        };
+        warnings.extend(settings.warnings.drain(..).map(|warning| warning.to_string()));
+        let (config, wrong) = Config::resolve(&settings, &repo);
+        match (unknown, wrong.into_iter()) {
+            (Unknown::Refuse, mut wrong) => wrong.next().map_or(Ok(()), Err)?,
+            (Unknown::PassOver, wrong) => warnings.extend(wrong.map(|error| error.to_string())),
+        }
+        let store = Store::at(repo.common_dir());
+        let rewrites = config.clone();
+        let opener =
+            move |url: &LakeUrl| crate::lake::open(url, &rewrites.rewritten(url));
+        Ok(Self {
+            queue: Queue::at(store.root()),
+            receipts: Arc::new(Receipts::at(store.root())),
+            store: Arc::new(store),
+            lakes: Arc::new(Lakes::new(Box::new(opener))),
+            repo,
+            config,
+            warnings,
+            reporter,
+            cancel,
+        })
+    }
+
+    /// Returns what transfers of this clone need.
+    pub fn transfer(&self) -> Transfer {
+        Transfer {
+            store: Arc::clone(&self.store),
+            receipts: Arc::clone(&self.receipts),
+            lakes: Arc::clone(&self.lakes),
+            reporter: Arc::clone(&self.reporter),
+            cancel: self.cancel.clone(),
+            jobs: self.config.jobs,
+        }
+    }
+
+    /// Reads a blob and returns the pointer that it holds, with its very bytes; `None` if it is none.
+    ///
+    /// # Errors
+    /// If the blob cannot be read.
+    pub fn pointer_of(&self, blob: BlobId) -> Result<Option<(Vec<u8>, Pointer)>, repo::Error> {
+        let bytes = self.repo.read_blob(blob, MAX_POINTER_BYTES as u64)?.into_content();
+        Ok(bytes.and_then(|bytes| {
+            let pointer = Parsed::of(&bytes).pointer()?;
+            Some((bytes, pointer))
+        }))
+    }
+
+    /// Returns which remotes data may go to, recording those of the settings at the first use.
+    ///
+    /// A folder counts at the first use only if it is a lake already: settings that somebody else
+    /// wrote must not make git-lake fill a folder of this machine.
+    ///
+    /// # Errors
+    /// If the record cannot be read or written.
+    pub fn accepted(&self) -> Result<Accepted, PathError> {
+        let mut accepted = Accepted::load(self.store.root())?;
+        if accepted.is_first_use() && !self.config.remotes.is_empty() {
+            let is_lake = |url: &LakeUrl| self.lakes.at(url).declaration().is_ok();
+            let urls = self.config.remotes.iter().map(|remote| &remote.url);
+            let lakes: BTreeSet<LakeUrl> = urls.filter(|url| is_lake(url)).cloned().collect();
+            accepted.add(&lakes)?;
+        }
+        Ok(accepted)
+    }
+
+    /// Adds the remotes of `origin`'s default branch to those that are read from, so that an old
+    /// commit finds a lake that has moved.
+    pub fn consult_origin(&mut self) {
+        let path = RepoPath::parse(file::FILE_NAME.as_bytes()).expect("a path");
+        let blob = self.repo.blob_at("refs/remotes/origin/HEAD", &path).ok().flatten();
+        let Some(settings) = blob.and_then(|blob| parse_blob(&self.repo, blob).ok()) else {
+            return;
+        };
+        for remote in settings.remotes {
+            let known = self.config.remotes.iter().chain(&self.config.fallbacks);
+            if known.into_iter().all(|other| other.url != remote.url) {
+                self.config.fallbacks.push(remote);
+            }
+        }
+    }
+}
+
+fn parse_blob(repo: &Repo, blob: BlobId) -> Result<Settings, SettingsError> {
+    let unreadable = || SettingsError::Syntax("git does not have it".to_owned());
+    let read = repo.read_blob(blob, file::MAX_FILE_BYTES).ok();
+    let bytes = read.and_then(repo::Blob::into_content).ok_or_else(unreadable)?;
+    Settings::parse(&String::from_utf8_lossy(&bytes), Unknown::PassOver)
+}
+
+/// Reads the text of the settings in the work tree, where there is one.
+///
+/// # Errors
+/// If the file is there and cannot be read.
+pub fn settings_text(repo: &Repo) -> Result<Option<String>, PathError> {
+    let Some(work_tree) = repo.work_tree() else {
+        return Ok(None);
+    };
+    let bytes = read_small(&work_tree.join(file::FILE_NAME), file::MAX_FILE_BYTES)?;
+    Ok(bytes.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()))
+}
+
+fn read_strictly(repo: &Repo) -> Result<Settings, Error> {
+    if let Some(text) = settings_text(repo)? {
+        return Ok(Settings::parse(&text, Unknown::Refuse)?);
+    }
+    let path = RepoPath::parse(file::FILE_NAME.as_bytes()).expect("a path");
+    let index = repo.index().map_err(repo::Error::from)?;
+    let blob = match index.entry_at(path.as_bytes()) {
+        Some(entry) => Some(entry.id),
+        None => repo.blob_at("HEAD", &path)?,
+    };
+    let Some(blob) = blob else {
+        return Ok(Settings::default());
+    };
+    let bytes = repo.read_blob(blob, file::MAX_FILE_BYTES)?.into_content().unwrap_or_default();
+    Ok(Settings::parse(&String::from_utf8_lossy(&bytes), Unknown::Refuse)?)
+}
+
+/// Reads the settings that make most sense: work tree, index (ours, theirs, base on a conflict),
+/// what is being checked out, `HEAD`; the first that is TOML.
+fn read_leniently(repo: &Repo, treeish: Option<&str>, warnings: &mut Vec<String>) -> Settings {
+    match settings_text(repo) {
+        Ok(None) => {}
+        Ok(Some(text)) => match Settings::parse(&text, Unknown::PassOver) {
+            Ok(settings) => return settings,
+            Err(error) => warnings.push(error.to_string()),
+        },
+        Err(error) => warnings.push(error.to_string()),
+    }
+    let path = RepoPath::parse(file::FILE_NAME.as_bytes()).expect("a path");
+    let mut blobs = Vec::new();
+    if let Ok(index) = repo.index() {
+        let mut entries: Vec<_> =
+            index.at(path.as_bytes()).map(|entry| (entry.stage, entry.id)).collect();
+        entries.sort_by_key(|(stage, _)| [3, 2, 0, 1].get(usize::from(*stage)).copied());
+        blobs.extend(entries.into_iter().map(|(_, id)| id));
+    }
+    for tree in treeish.into_iter().chain(["HEAD"]) {
+        blobs.extend(repo.blob_at(tree, &path).ok().flatten());
+    }
+    blobs.into_iter().find_map(|blob| parse_blob(repo, blob).ok()).unwrap_or_default()
+}
