@@ -182,10 +182,7 @@ pub fn pay(site: &Workspace, owed: Vec<Owed>) -> Result<(Report, Due), PathError
 ///
 /// # Errors
 /// If the index cannot be read.
-pub fn index_pointers(
-    site: &Workspace,
-    index: &Index,
-) -> Vec<(RepoPath, BlobId, Pointer)> {
+pub fn index_pointers(site: &Workspace, index: &Index) -> Vec<(RepoPath, BlobId, Pointer)> {
     let entries = index.entries().filter(|entry| entry.kind.is_file());
     let pointers = entries.filter_map(|entry| {
         let path = RepoPath::parse(entry.path)?;

@@ -104,8 +104,7 @@ impl Workspace {
         }
         let store = Store::at(repo.common_dir());
         let rewrites = config.clone();
-        let opener =
-            move |url: &LakeUrl| crate::lake::open(url, &rewrites.rewritten(url));
+        let opener = move |url: &LakeUrl| crate::lake::open(url, &rewrites.rewritten(url));
         Ok(Self {
             queue: Queue::at(store.root()),
             receipts: Arc::new(Receipts::at(store.root())),

@@ -60,6 +60,9 @@ pub enum Error {
     /// The file is a pointer of git-lfs.
     #[error("It is a git-lfs pointer, not content")]
     LfsPointer,
+    /// git could not name the pointer's blob.
+    #[error(transparent)]
+    Repo(#[from] crate::repo::Error),
     /// No pointer can be made.
     #[error(transparent)]
     Pointer(#[from] NewPointerError),
@@ -122,7 +125,11 @@ impl<'a> Cleaner<'a> {
         if head.len() <= MAX_LFS_POINTER_BYTES && head.starts_with(LFS_POINTER_START) {
             return self.unless_added(path, head, Error::LfsPointer);
         }
-        if is_complete { self.clean_held(path, &head) } else { self.clean_long(path, &head, chunks) }
+        if is_complete {
+            self.clean_held(path, &head)
+        } else {
+            self.clean_long(path, &head, chunks)
+        }
     }
 
     fn clean_held(&mut self, path: &RepoPath, content: &[u8]) -> Result<Vec<u8>, Error> {
@@ -185,7 +192,7 @@ impl<'a> Cleaner<'a> {
 
     /// Leaves a record before git sees the pointer.
     fn record(&mut self, path: &RepoPath, bytes: &[u8], pointer: Pointer) -> Result<(), Error> {
-        let blob = self.site.repo.blob_id_of(bytes);
+        let blob = self.site.repo.blob_id_of(bytes)?;
         self.site.queue.add_tentative(&Tentative {
             since: unix_now(),
             blob: blob.to_string().into(),
@@ -280,7 +287,7 @@ impl<'a> Cleaner<'a> {
         let mut lock = self.site.repo.index_path().as_os_str().to_owned();
         lock.push(".lock");
         let is_locked = std::path::Path::new(&lock).exists();
-        let blob = self.site.repo.blob_id_of(&bytes);
+        let blob = self.site.repo.blob_id_of(&bytes)?;
         let is_known = self
             .index()
             .is_some_and(|index| index.at(path.as_bytes()).any(|entry| entry.id == blob));

@@ -43,7 +43,13 @@ pub(super) struct Delayed {
 
 impl Delay {
     /// Begins to fetch what a path wants, if nobody did so yet.
-    pub(super) fn add(&mut self, site: &Workspace, path: RepoPath, bytes: Vec<u8>, pointer: Pointer) {
+    pub(super) fn add(
+        &mut self,
+        site: &Workspace,
+        path: RepoPath,
+        bytes: Vec<u8>,
+        pointer: Pointer,
+    ) {
         let oid = pointer.oid();
         let paths = self.waiting.entry(oid).or_default();
         paths.push(path.clone());

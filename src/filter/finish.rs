@@ -59,14 +59,16 @@ impl Summary {
             site.reporter.warn(&format!("{count} {files} left as pointers ({shown}): {cause}"));
         }
         if !self.left.is_empty() {
-            site.reporter.warn("The checkout is complete; `git lake pull` fetches what is missing.");
+            site.reporter
+                .warn("The checkout is complete; `git lake pull` fetches what is missing.");
         }
     }
 }
 
 /// Names the first few of a list.
 fn list_of(paths: &[String]) -> String {
-    let mut text = paths.iter().take(SHOWN_PATHS).map(String::as_str).collect::<Vec<_>>().join(", ");
+    let mut text =
+        paths.iter().take(SHOWN_PATHS).map(String::as_str).collect::<Vec<_>>().join(", ");
     if paths.len() > SHOWN_PATHS {
         text.push_str(&format!(" and {} more", paths.len() - SHOWN_PATHS));
     }
@@ -108,7 +110,8 @@ fn upload_referenced(site: &Workspace, emitted: &[Emitted]) -> Result<(), crate:
     if items.is_empty() {
         return Ok(());
     }
-    let owed = owed::of_pointers(site, items.iter().map(|emitted| (&emitted.path, &emitted.pointer)))?;
+    let owed =
+        owed::of_pointers(site, items.iter().map(|emitted| (&emitted.path, &emitted.pointer)))?;
     site.queue.add_owed(&owed)?;
     // The claims of earlier processes are made good along with this one's.
     let mut all = owed::settle(site, owed::Look::Index)?;
@@ -143,7 +146,8 @@ pub fn tell(site: &Workspace, report: &upload::Report, due: &owed::Due) {
     }
     for (cause, count) in &causes {
         let objects = if *count == 1 { "upload is" } else { "uploads are" };
-        site.reporter.warn(&format!("{count} {objects} owed: {cause}. `git lake push` tries again."));
+        site.reporter
+            .warn(&format!("{count} {objects} owed: {cause}. `git lake push` tries again."));
     }
     for (url, count) in &due.unaccepted {
         let objects = if *count == 1 { "upload is" } else { "uploads are" };

@@ -39,11 +39,7 @@ pub enum Content {
 ///
 /// # Errors
 /// If the stream breaks, or if a large blob that is no pointer cannot be held on disk meanwhile.
-pub fn read(
-    site: &Workspace,
-    path: &RepoPath,
-    chunks: &mut dyn Chunks,
-) -> io::Result<Blob> {
+pub fn read(site: &Workspace, path: &RepoPath, chunks: &mut dyn Chunks) -> io::Result<Blob> {
     let mut bytes = Vec::new();
     let mut spool: Option<File> = None;
     while let Some(chunk) = chunks.next_chunk()? {

@@ -190,8 +190,7 @@ impl LockFile {
         let mut file = self.staged.take().expect("a lock is committed once");
         file.write_all(bytes).context(&self.lock)?;
         if let Some(old) = if_exists(std::fs::metadata(&self.target)).context(&self.target)? {
-            file.set_permissions(old.permissions())
-                .context(&self.lock)?;
+            file.set_permissions(old.permissions()).context(&self.lock)?;
         }
         drop(file);
         #[expect(clippy::disallowed_methods, reason = "the lock file is the staged file")]

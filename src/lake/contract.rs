@@ -19,8 +19,11 @@ pub struct Subject {
     /// Returns another handle to the same lake, as another process would have.
     pub reopen: Box<dyn Fn() -> Arc<dyn AdminLake>>,
     /// Puts bytes under a name behind the lake's back, whatever the name says.
-    pub plant: Box<dyn Fn(&ObjectName, &[u8])>,
+    pub plant: Plant,
 }
+
+/// Puts bytes under a name.
+pub type Plant = Box<dyn Fn(&ObjectName, &[u8])>;
 
 /// Bytes and the name that they have in a lake.
 pub struct Sample {

@@ -5,7 +5,9 @@ use std::fmt;
 use std::hash::{BuildHasher as _, Hasher as _};
 use std::str::FromStr;
 
+use super::LakeError;
 use crate::digest::HashName;
+use crate::lake_url::LakeUrl;
 use crate::oid::{Oid, to_hex};
 
 /// Longest lake id, in bytes. S3 allows 256 in a tag's value.
@@ -60,6 +62,25 @@ impl LakeId {
     /// Returns the id as text.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+/// Returns the hash that counts: the declared one, which must be the wanted one if any is.
+///
+/// Where nothing is declared yet, it must be one that may be.
+pub(super) fn settle_hash(
+    url: &LakeUrl,
+    declared: Option<HashName>,
+    wanted: Option<HashName>,
+) -> Result<HashName, LakeError> {
+    let url = url.clone();
+    match (declared, wanted) {
+        (Some(declared), Some(wanted)) if declared != wanted => {
+            Err(LakeError::HashMismatch { url, declared, wanted })
+        }
+        (Some(declared), _) => Ok(declared),
+        (None, Some(hash)) if !hash.is_writable() => Err(LakeError::HashNotWritable { url, hash }),
+        (None, wanted) => Ok(wanted.unwrap_or(HashName::Sha256)),
     }
 }
 

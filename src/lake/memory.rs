@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::io::Cursor;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use super::declaration::settle_hash;
 use super::upload::CopyError;
 use super::{
     AdminLake, Capabilities, Creation, Declaration, LakeError, LakeId, Listing, ObjectContent,
@@ -220,16 +221,10 @@ impl AdminLake for MemoryLake {
     fn declare(&self, wanted: Option<HashName>, _: Creation) -> Result<Declaration, LakeError> {
         let mut state = self.state();
         let url = self.url.clone();
-        match (&state.declaration, wanted) {
-            (Some(there), Some(wanted)) if there.hash != wanted => {
-                return Err(LakeError::HashMismatch { url, declared: there.hash, wanted });
-            }
-            (Some(there), _) => return Ok(there.clone()),
-            (None, _) => {}
-        }
-        let hash = wanted.unwrap_or(HashName::Sha256);
-        if !hash.is_writable() {
-            return Err(LakeError::HashNotWritable { url, hash });
+        let declared = state.declaration.as_ref();
+        let hash = settle_hash(&url, declared.map(|there| there.hash), wanted)?;
+        if let Some(declaration) = declared {
+            return Ok(declaration.clone());
         }
         let mut names = state.objects.keys();
         if let Some(example) = names.find(|name| name.hex().len() != hash.hex_len()) {

@@ -22,7 +22,7 @@ pub mod faulty;
 pub mod folder;
 pub mod memory;
 mod open;
-pub mod tags;
+mod tags;
 mod upload;
 
 pub use declaration::{Creation, Declaration, LakeId, ParseLakeIdError};

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Map, Value};
 
-use super::{Creation, Declaration, LakeError, LakeId, Obstacle};
+use super::{Creation, Declaration, LakeError, LakeId, Obstacle, declaration};
 use crate::digest::HashName;
 use crate::fs::{self, IoContext as _, PathError, Shared, platform, sync};
 use crate::lake_url::LakeUrl;
@@ -56,12 +56,8 @@ pub(super) fn declare(
 ) -> Result<Declaration, LakeError> {
     let found = load(url, folder)?;
     let declared = found.as_ref().and_then(|tags| tags.hash);
-    let hash = settle_hash(url, declared, wanted)?;
+    let hash = declaration::settle_hash(url, declared, wanted)?;
     if declared.is_none() {
-        if !hash.is_writable() {
-            let url = url.clone();
-            return Err(LakeError::HashNotWritable { url, hash });
-        }
         create_folders(url, folder, creation)?;
         refuse_other_names(url, folder, hash)?;
     }
@@ -69,21 +65,6 @@ pub(super) fn declare(
         write_first(folder, hash).map_err(|error| LakeError::writing(url, error))?;
     }
     complete(url, folder, wanted)
-}
-
-/// Returns the hash that counts: the declared one, which must be the wanted one if any is.
-fn settle_hash(
-    url: &LakeUrl,
-    declared: Option<HashName>,
-    wanted: Option<HashName>,
-) -> Result<HashName, LakeError> {
-    match (declared, wanted) {
-        (Some(declared), Some(wanted)) if declared != wanted => {
-            Err(LakeError::HashMismatch { url: url.clone(), declared, wanted })
-        }
-        (Some(hash), _) | (None, Some(hash)) => Ok(hash),
-        (None, None) => Ok(HashName::Sha256),
-    }
 }
 
 /// Adds what is missing to a tags file that exists, and returns what it says in the end.
@@ -101,7 +82,7 @@ fn complete(
         url: url.clone(),
         obstacle: Obstacle::NotDeclared,
     })?;
-    let hash = settle_hash(url, tags.hash, wanted)?;
+    let hash = declaration::settle_hash(url, tags.hash, wanted)?;
     let id = tags.id.clone().unwrap_or_else(LakeId::random);
     let mut text = tags.text;
     if tags.hash.is_none() {
@@ -165,21 +146,22 @@ fn create_folders(url: &LakeUrl, folder: &Path, creation: Creation) -> Result<()
     if folder.is_dir() {
         return Ok(());
     }
+    let missing: Vec<&Path> = folder.ancestors().take_while(|path| !path.is_dir()).collect();
     let created = match creation {
         Creation::WithParents => std::fs::create_dir_all(folder),
+        Creation::IfParentExists if missing.len() > 1 => {
+            let path = folder.to_owned();
+            return Err(LakeError::NoParent { path });
+        }
         Creation::IfParentExists => match std::fs::create_dir(folder) {
-            Err(error) if error.kind() == ErrorKind::NotFound => {
-                let path = folder.to_owned();
-                return Err(LakeError::NoParent { path });
-            }
-            Err(error) if error.kind() == ErrorKind::AlreadyExists && folder.is_dir() => Ok(()),
+            Err(_) if folder.is_dir() => Ok(()),
             other => other,
         },
     };
-    let above = folder.parent().unwrap_or(folder);
+    let sync_above = |path: &Path| sync::folder(path.parent().unwrap_or(path));
     created
         .context(folder)
-        .and_then(|()| sync::folder(above))
+        .and_then(|()| missing.into_iter().try_for_each(sync_above))
         .map_err(|error| LakeError::writing(url, error))
 }
 

@@ -52,10 +52,8 @@ impl ConfigFile {
     /// # Errors
     /// If it exists and is no settings file.
     pub fn open(path: &Path) -> Result<Self, Error> {
-        let config = git2::Config::open(path).map_err(|source| Error::Read {
-            path: path.to_owned(),
-            source: source.into(),
-        })?;
+        let config = git2::Config::open(path)
+            .map_err(|source| Error::Read { path: path.to_owned(), source: source.into() })?;
         let path = path.to_owned();
         Ok(Self { config, path })
     }
@@ -78,10 +76,8 @@ impl ConfigFile {
     /// # Errors
     /// If the key is malformed.
     pub fn get_all(&self, key: &str) -> Result<Vec<String>, Error> {
-        let failed = |source: git2::Error| Error::Read {
-            path: self.path.clone(),
-            source: source.into(),
-        };
+        let failed =
+            |source: git2::Error| Error::Read { path: self.path.clone(), source: source.into() };
         let mut values = Vec::new();
         let entries = match self.config.multivar(key, None) {
             Ok(entries) => entries,
@@ -167,9 +163,7 @@ pub fn user_file(environment: &Environment) -> Option<PathBuf> {
     let home = environment.home.as_ref()?;
     let usual = home.join(".gitconfig");
     let base = environment.xdg_config_home.clone();
-    let other = base
-        .unwrap_or_else(|| home.join(".config"))
-        .join("git/config");
+    let other = base.unwrap_or_else(|| home.join(".config")).join("git/config");
     if !usual.exists() && other.exists() {
         return Some(other);
     }
@@ -202,8 +196,7 @@ mod tests {
         let mut file = ConfigFile::open(&path).expect("opens");
         let command = "exec git-lake filter-process";
         file.set("filter.lake.process", command).expect("sets");
-        file.set("filter.lake.process", command)
-            .expect("sets again");
+        file.set("filter.lake.process", command).expect("sets again");
         let expected = format!("{old}[filter \"lake\"]\n\tprocess = {command}\n");
         assert_eq!(text(&path), expected);
         assert_eq!(file.get("user.name").expect("reads").as_deref(), Some("A"));
@@ -242,10 +235,8 @@ mod tests {
     #[test]
     fn the_users_file_is_the_one_that_git_writes() {
         let dir = tempfile::tempdir().expect("a folder");
-        let mut environment = Environment {
-            home: Some(dir.path().to_owned()),
-            ..Environment::default()
-        };
+        let mut environment =
+            Environment { home: Some(dir.path().to_owned()), ..Environment::default() };
         let usual = dir.path().join(".gitconfig");
         assert_eq!(user_file(&environment), Some(usual.clone()));
         let xdg = dir.path().join(".config/git/config");

@@ -34,10 +34,7 @@ impl Repo {
     /// # Errors
     /// If the object is damaged or no blob.
     pub fn read_blob(&self, id: BlobId, max_bytes: u64) -> Result<Blob, Error> {
-        let failed = |source: super::Cause| Error::Object {
-            id: id.to_string(),
-            source,
-        };
+        let failed = |source: super::Cause| Error::Object { id: id.to_string(), source };
         let Some(git_id) = self.git_id(id) else {
             return Ok(Blob::Missing);
         };
@@ -62,9 +59,7 @@ impl Repo {
     /// If the bytes were made to collide in SHA-1, which git refuses, too.
     pub fn blob_id_of(&self, content: &[u8]) -> Result<BlobId, Error> {
         let id = gix::objs::compute_hash(self.git.object_hash(), Kind::Blob, content);
-        id.map(|id| to_blob_id(&id)).map_err(|source| Error::Hash {
-            source: source.into(),
-        })
+        id.map(|id| to_blob_id(&id)).map_err(|source| Error::Hash { source: source.into() })
     }
 
     /// Returns true if an object of any kind is in the object database.
@@ -74,17 +69,13 @@ impl Repo {
 
     /// Returns true if there is a reference of this full name.
     pub fn has_reference(&self, name: &str) -> bool {
-        self.git
-            .try_find_reference(name)
-            .is_ok_and(|found| found.is_some())
+        self.git.try_find_reference(name).is_ok_and(|found| found.is_some())
     }
 
     /// Returns the tree that an id stands for if it is a tree or a tag of one, not of a commit.
     pub(super) fn tree_without_commit(&self, id: BlobId) -> Result<Option<BlobId>, Error> {
-        let failed = |source: gix::Error| Error::Object {
-            id: id.to_string(),
-            source: source.into(),
-        };
+        let failed =
+            |source: gix::Error| Error::Object { id: id.to_string(), source: source.into() };
         let Some(git_id) = self.git_id(id) else {
             return Ok(None);
         };
@@ -105,13 +96,9 @@ impl Repo {
         };
         let id = tree.id;
         let entry = tree.lookup_entry(path.components());
-        let entry = entry.map_err(|source| Error::Object {
-            id: id.to_string(),
-            source: source.into(),
-        })?;
-        Ok(entry
-            .filter(|entry| entry.mode().is_blob())
-            .map(|entry| to_blob_id(&entry.object_id())))
+        let entry =
+            entry.map_err(|source| Error::Object { id: id.to_string(), source: source.into() })?;
+        Ok(entry.filter(|entry| entry.mode().is_blob()).map(|entry| to_blob_id(&entry.object_id())))
     }
 
     /// Resolves a revision to its tree; `None` if it is a `HEAD` without commits.

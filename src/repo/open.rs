@@ -28,16 +28,9 @@ impl Repo {
         permissions: gix::open::Permissions,
     ) -> Result<Self, Error> {
         let unopened = |source: gix::Error| match find_error(&source) {
-            Found::Nothing => Error::NotARepository {
-                start: start.to_owned(),
-            },
-            Found::Foreign => Error::Foreign {
-                path: start.to_owned(),
-            },
-            Found::Something => Error::Open {
-                start: start.to_owned(),
-                source: source.into(),
-            },
+            Found::Nothing => Error::NotARepository { start: start.to_owned() },
+            Found::Foreign => Error::Foreign { path: start.to_owned() },
+            Found::Something => Error::Open { start: start.to_owned(), source: source.into() },
         };
         let options = || {
             gix::open::Options::default()
@@ -47,10 +40,7 @@ impl Repo {
                 // Who may be trusted is decided below, once and for all of the repository.
                 .filter_config_section(|_| true)
         };
-        let trust_map = gix::sec::trust::Mapping {
-            full: options(),
-            reduced: options(),
-        };
+        let trust_map = gix::sec::trust::Mapping { full: options(), reduced: options() };
         // Git ignores ceilings that are not above the start (setup.c, `longest_ancestor_length`).
         let upwards = gix::discover::upwards::Options {
             match_ceiling_dir_or_error: false,
@@ -88,10 +78,7 @@ impl Repo {
             .and_then(|wanted| Ok(wanted == std::fs::canonicalize(&self.common_dir)?));
         match same {
             Ok(true) => Ok(()),
-            _ => Err(Error::CommonDir {
-                wanted: wanted.clone(),
-                found: self.common_dir.clone(),
-            }),
+            _ => Err(Error::CommonDir { wanted: wanted.clone(), found: self.common_dir.clone() }),
         }
     }
 }
@@ -147,11 +134,9 @@ fn is_declared_safe(git: &gix::Repository) -> bool {
     let top = git.workdir().unwrap_or(git.git_dir());
     let top = std::fs::canonicalize(top).unwrap_or_else(|_| top.to_owned());
     let settings = git.config_snapshot();
-    let given = settings
-        .plumbing()
-        .strings_filter("safe.directory", |meta| {
-            meta.source.kind() == gix::config::source::Kind::Override
-        });
+    let given = settings.plumbing().strings_filter("safe.directory", |meta| {
+        meta.source.kind() == gix::config::source::Kind::Override
+    });
     let mut is_safe = false;
     for value in given.unwrap_or_default() {
         let named = || Path::new(value.to_str_lossy().as_ref()).to_owned();

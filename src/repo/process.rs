@@ -116,15 +116,9 @@ impl Git {
     /// # Errors
     /// If it cannot be started; whether it succeeds is told by [`Stream::finish`].
     pub fn stream<A: AsRef<OsStr>>(&self, args: &[A], stdin: Vec<u8>) -> Result<Stream, Error> {
-        let shown: Vec<_> = args
-            .iter()
-            .map(|arg| arg.as_ref().to_string_lossy())
-            .collect();
+        let shown: Vec<_> = args.iter().map(|arg| arg.as_ref().to_string_lossy()).collect();
         let command = shown.join(" ");
-        let failed = |source: std::io::Error| Error::Run {
-            command: command.clone(),
-            source,
-        };
+        let failed = |source: std::io::Error| Error::Run { command: command.clone(), source };
         #[expect(clippy::disallowed_methods, reason = "the one place that starts git")]
         let mut builder = Command::new(&self.program);
         builder.args(args).current_dir(&self.folder);
@@ -148,11 +142,7 @@ impl Git {
             let mut kept = Vec::new();
             let mut complaints = complaints;
             // What cannot be read of a complaint is not shown.
-            drop(
-                (&mut complaints)
-                    .take(MAX_STDERR_BYTES)
-                    .read_to_end(&mut kept),
-            );
+            drop((&mut complaints).take(MAX_STDERR_BYTES).read_to_end(&mut kept));
             drop(std::io::copy(&mut complaints, &mut std::io::sink()));
             String::from_utf8_lossy(&kept).into_owned()
         });
@@ -178,9 +168,7 @@ pub struct Stream {
 
 impl Read for Stream {
     fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
-        self.stdout
-            .as_mut()
-            .map_or(Ok(0), |stdout| stdout.read(buffer))
+        self.stdout.as_mut().map_or(Ok(0), |stdout| stdout.read(buffer))
     }
 }
 
@@ -215,11 +203,7 @@ impl Stream {
         let command = std::mem::take(&mut self.command);
         match status {
             Ok(status) if status.success() => Ok(stderr),
-            Ok(status) => Err(Error::Failed {
-                command,
-                code: status.code(),
-                stderr,
-            }),
+            Ok(status) => Err(Error::Failed { command, code: status.code(), stderr }),
             Err(source) => Err(Error::Run { command, source }),
         }
     }
@@ -286,30 +270,18 @@ mod tests {
 
     #[test]
     fn a_failure_tells_arguments_code_and_complaint() {
-        let error = git()
-            .run(&["hash-object", "--nonsense"], b"")
-            .expect_err("unknown");
-        let Error::Failed {
-            command,
-            code,
-            stderr,
-        } = error
-        else {
+        let error = git().run(&["hash-object", "--nonsense"], b"").expect_err("unknown");
+        let Error::Failed { command, code, stderr } = error else {
             panic!("{error}");
         };
-        assert_eq!(
-            (command.as_str(), code),
-            ("hash-object --nonsense", Some(129))
-        );
+        assert_eq!((command.as_str(), code), ("hash-object --nonsense", Some(129)));
         assert!(stderr.contains("nonsense"), "{stderr}");
     }
 
     #[test]
     fn input_larger_than_a_pipe_does_not_block() {
         let input = vec![b'x'; 4 << 20];
-        let output = git()
-            .run(&["hash-object", "--stdin"], &input)
-            .expect("hashes");
+        let output = git().run(&["hash-object", "--stdin"], &input).expect("hashes");
         assert_eq!(output.stdout.len(), 41);
         let lines = b"a\n".repeat(1 << 20);
         let output = git().run(&["stripspace"], &lines).expect("copies");
@@ -322,10 +294,7 @@ mod tests {
     fn output_can_be_left_unread() {
         let lines = b"a\n".repeat(1 << 20);
         let mut stream = git().stream(&["stripspace"], lines).expect("starts");
-        assert_eq!(
-            stream.next_record(b'\n').expect("reads"),
-            Some(b"a".to_vec())
-        );
+        assert_eq!(stream.next_record(b'\n').expect("reads"), Some(b"a".to_vec()));
         drop(stream);
     }
 }

@@ -8,6 +8,10 @@
 //! # Limitations
 //! The declaration is looked at when a handle is first used, before every batch, and whenever
 //! something is absent; not before every object that is there.
+//!
+//! On file systems that know neither `RENAME_NOREPLACE` nor hard links (some mounted through FUSE), a
+//! name is looked up before it is given; of two writers at the same instant the later one then
+//! replaces equal bytes.
 
 use std::fs::{File, Metadata};
 use std::io::{Read as _, Seek as _, SeekFrom};
@@ -79,13 +83,14 @@ impl FolderLake {
         }
     }
 
-    /// Opens an object that was just seen.
+    /// Opens an object.
     fn open(&self, name: &ObjectName) -> Result<File, LakeError> {
         let path = self.path_of(name);
         let opened = platform::open_regular(&path).context(&path);
-        opened.map_err(|error| match error.is_not_found() {
-            true => self.absent(name),
-            false => LakeError::reading(&self.url, error),
+        opened.map_err(|error| match self.metadata(name) {
+            Ok(Some(_)) => LakeError::reading(&self.url, error),
+            Ok(None) => self.absent(name),
+            Err(reason) => reason,
         })
     }
 
@@ -126,7 +131,6 @@ impl ReadLake for FolderLake {
 
     fn get(&self, name: &ObjectName, from: u64) -> Result<ObjectContent, LakeError> {
         self.reach()?;
-        self.metadata(name)?.ok_or_else(|| self.absent(name))?;
         let mut file = self.open(name)?;
         let size = file.metadata().and_then(|metadata| {
             file.seek(SeekFrom::Start(from))?;
@@ -168,7 +172,6 @@ impl WriteLake for FolderLake {
 
     fn renew(&self, name: &ObjectName) -> Result<(), LakeError> {
         self.reach()?;
-        self.metadata(name)?.ok_or_else(|| self.absent(name))?;
         let touched = platform::touch(&self.open(name)?).context(self.path_of(name));
         touched.map_err(|error| LakeError::writing(&self.url, error))
     }

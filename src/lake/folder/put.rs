@@ -1,10 +1,10 @@
 //! Uploading a batch into a folder: stage all, sync once, name each, sync the names once.
 
 use std::fs::Metadata;
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
-use tempfile::TempPath;
+use tempfile::{PathPersistError, TempPath};
 
 use super::{FolderLake, staging};
 use crate::digest::{COPY_BUFFER_BYTES, HashName};
@@ -169,15 +169,14 @@ impl<'a> Batch<'a> {
             return Step::Done(Err(LakeError::Cancelled));
         }
         let path = self.lake.path_of(upload.name);
-        match staged.persist_noclobber(&path) {
+        match name_unless_taken(staged, &path) {
             Ok(()) => Step::Done(Ok(Put::Created)),
-            Err(error) if error.error.kind() == ErrorKind::AlreadyExists => {
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => {
                 self.find_winner(upload, &path)
             }
-            Err(error) => Step::Done(Err(LakeError::writing(
-                &self.lake.url,
-                PathError { path, source: error.error },
-            ))),
+            Err(source) => {
+                Step::Done(Err(LakeError::writing(&self.lake.url, PathError { path, source })))
+            }
         }
     }
 
@@ -208,5 +207,46 @@ impl<'a> Batch<'a> {
             (Step::Fresh | Step::Staged(_), _) => Ok(Put::AlreadyThere(Proof::Content)),
         };
         steps.into_iter().map(result).collect()
+    }
+}
+
+/// Moves a staged file to its name, or fails with `AlreadyExists`; it is gone from its old place then.
+fn name_unless_taken(staged: TempPath, path: &Path) -> io::Result<()> {
+    match staged.persist_noclobber(path) {
+        Err(PathPersistError { error, path: staged }) if cannot_link(&error) => {
+            name_after_look(staged, path)
+        }
+        result => Ok(result?),
+    }
+}
+
+/// Does the same where the file system cannot do it in one step.
+fn name_after_look(staged: TempPath, path: &Path) -> io::Result<()> {
+    match fs::if_exists(std::fs::symlink_metadata(path))? {
+        Some(_) => Err(ErrorKind::AlreadyExists.into()),
+        None => Ok(staged.persist(path)?),
+    }
+}
+
+/// Returns true for what file systems without hard links say; link(2) documents EPERM for it.
+fn cannot_link(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::Unsupported | ErrorKind::PermissionDenied)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn without_links_a_name_that_is_taken_is_left_alone() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let path = dir.path().join("name");
+        let stage = || fs::stage(dir.path(), Shared::Yes).expect("stages");
+        name_after_look(stage().into_temp_path(), &path).expect("free");
+        let error = name_after_look(stage().into_temp_path(), &path).expect_err("taken");
+        assert_eq!(error.kind(), ErrorKind::AlreadyExists);
+        let left = std::fs::read_dir(dir.path()).expect("lists").count();
+        assert_eq!(left, 1, "what was staged is gone");
+        assert!(cannot_link(&ErrorKind::Unsupported.into()));
     }
 }

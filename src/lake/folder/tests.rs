@@ -122,6 +122,21 @@ fn a_lake_of_pipelime_keeps_its_hash_and_gets_an_id() {
 }
 
 #[test]
+fn ids_added_at_once_agree() {
+    let env = Env::with_tags("{\"__HASH_FN__\": \"sha256\"}");
+    let ids: Vec<_> = std::thread::scope(|scope| {
+        let declare = || at(&env.base()).declare(None, Creation::IfParentExists);
+        let threads: Vec<_> = (0..8).map(|_| scope.spawn(declare)).collect();
+        let joined = threads.into_iter().map(|thread| thread.join());
+        joined.map(|result| result.expect("no panic")).collect()
+    });
+    let last = env.lake.declaration().expect("declared");
+    for declared in ids {
+        assert_eq!(declared.expect("declares"), last);
+    }
+}
+
+#[test]
 fn keys_of_others_are_kept_byte_for_byte() {
     let env = Env::with_tags("{\n  \"team\": \"\\u00e4\",\n  \"n\": 1.10\n}\n");
     assert!(env.lake.declaration().is_err_and(|e| e.is_unreachable()));
@@ -251,6 +266,59 @@ fn failed_uploads_leave_no_staged_file() {
     };
     let result = env.lake.put(&[wrong], &Unobserved).remove(0);
     assert!(matches!(result, Err(LakeError::SourceChanged { .. })));
+    assert_eq!(env.staged(), 0);
+}
+
+#[test]
+fn an_unfinished_upload_is_not_seen_in_the_lakes_folder() {
+    let (env, sample) = (Env::new(), Sample::new(b"abc"));
+    let names = || {
+        let entries = std::fs::read_dir(env.base()).expect("lists");
+        let names = entries.map(|entry| entry.expect("lists").file_name());
+        names.collect::<std::collections::BTreeSet<_>>()
+    };
+    let upload = Upload {
+        name: sample.name(),
+        hash: HashName::Sha256,
+        size: 3,
+        open: &|| {
+            assert_eq!(env.staged(), 1);
+            assert!(names().iter().all(|name| name == ".pl" || name == STAGING_FOLDER));
+            Ok(Box::new(&b"abc"[..]))
+        },
+    };
+    let result = env.lake.put(&[upload], &Unobserved).remove(0);
+    assert_eq!(result.expect("puts"), Put::Created);
+    assert_eq!(env.staged(), 0);
+}
+
+#[test]
+fn cancelling_late_publishes_nothing_of_the_batch() {
+    struct Late(AtomicBool);
+    impl Observer for Late {
+        fn advanced(&self, _: u64) {}
+        fn is_cancelled(&self) -> bool {
+            self.0.load(Ordering::SeqCst)
+        }
+    }
+    let (env, late) = (Env::new(), Late(AtomicBool::new(false)));
+    let (first, last) = (Sample::new(b"first"), Sample::new(b"last"));
+    let upload = |sample, size, open| Upload {
+        name: Sample::name(sample),
+        hash: HashName::Sha256,
+        size,
+        open,
+    };
+    let open_last = || {
+        late.0.store(true, Ordering::SeqCst);
+        Ok(Box::new(&b"last"[..]) as Box<dyn io::Read + Send>)
+    };
+    let uploads =
+        [upload(&first, 5, &|| Ok(Box::new(&b"first"[..]))), upload(&last, 4, &open_last)];
+    for result in env.lake.put(&uploads, &late) {
+        assert!(matches!(result, Err(LakeError::Cancelled)));
+    }
+    assert_eq!(env.lake.list().expect("lists").count(), 0);
     assert_eq!(env.staged(), 0);
 }
 

@@ -93,7 +93,5 @@ impl std::fmt::Debug for LakePaths<'_> {
 }
 
 fn failed(source: gix::Error) -> Error {
-    Error::Attributes {
-        source: source.into(),
-    }
+    Error::Attributes { source: source.into() }
 }

@@ -149,19 +149,13 @@ fn is_remote_name(repo: &Repo, remote: &str) -> bool {
     // In a pattern, these would mean other remotes, too.
     let is_plain = !remote.is_empty() && !remote.contains(['*', '?', '[', '\\', '\n']);
     is_plain
-        && (repo
-            .config_string(&format!("remote.{remote}.url"))
-            .is_some()
-            || repo
-                .config_string(&format!("remote.{remote}.fetch"))
-                .is_some())
+        && (repo.config_string(&format!("remote.{remote}.url")).is_some()
+            || repo.config_string(&format!("remote.{remote}.fetch")).is_some())
 }
 
 /// Lists blobs by `git rev-list`, whose paths end at the first line feed before git 2.50.
 fn rev_list_blobs(git: &Git, bounds: &[String], stdin: &[u8]) -> Result<Vec<FoundBlob>, Error> {
-    const WRONG: Error = Error::Answer {
-        command: "rev-list",
-    };
+    const WRONG: Error = Error::Answer { command: "rev-list" };
     let mut args = vec![
         "rev-list",
         "--objects",

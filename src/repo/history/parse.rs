@@ -72,9 +72,7 @@ pub(super) fn raw_changes(
     stream: &mut Stream,
     add: &mut dyn FnMut(FoundBlob),
 ) -> Result<(), Error> {
-    const WRONG: Error = Error::Answer {
-        command: "diff-tree",
-    };
+    const WRONG: Error = Error::Answer { command: "diff-tree" };
     while let Some(record) = stream.next_record(0).map_err(|_| WRONG)? {
         let words: Vec<&[u8]> = record.split(|byte| *byte == b' ').collect();
         let [old_mode, mode, _, id, _] = words[..] else {

@@ -175,11 +175,7 @@ pub fn install(repo: &Repo) -> Result<Vec<Installed>, PathError> {
             }
             _ => Outcome::LineNeeded(hook.line()),
         };
-        Ok(Installed {
-            hook,
-            path: state.path,
-            outcome,
-        })
+        Ok(Installed { hook, path: state.path, outcome })
     };
     Hook::ALL.into_iter().map(install_one).collect()
 }
@@ -214,9 +210,7 @@ fn look(hook: Hook, path: &Path) -> Result<HookFile, PathError> {
         let is_current = is_executable && text == hook.script().as_bytes();
         return Ok(HookFile::Ours { is_current });
     }
-    Ok(HookFile::Foreign {
-        calls_git_lake: is_executable && calls(&text, hook),
-    })
+    Ok(HookFile::Foreign { calls_git_lake: is_executable && calls(&text, hook) })
 }
 
 /// Returns true if the text is one that some git-lake wrote and nobody has changed.
@@ -238,9 +232,7 @@ fn calls(text: &[u8], hook: Hook) -> bool {
     let spellings =
         ["git-lake hook", "git lake hook"].map(|call| format!("{call} {}", hook.name()));
     let is_code = |line: &&str| !line.trim_start().starts_with('#');
-    text.lines()
-        .filter(is_code)
-        .any(|line| spellings.iter().any(|call| line.contains(call)))
+    text.lines().filter(is_code).any(|line| spellings.iter().any(|call| line.contains(call)))
 }
 
 fn write(path: &Path, script: &str) -> Result<(), PathError> {

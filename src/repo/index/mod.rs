@@ -234,8 +234,7 @@ impl Index {
 
     /// Returns the entries at a path: one of stage 0, up to three of a conflict, or none.
     pub fn at<'a>(&'a self, path: &[u8]) -> impl ExactSizeIterator<Item = Entry<'a>> {
-        self.range_of(path)
-            .map(|position| self.entry(self.slots[position]))
+        self.range_of(path).map(|position| self.entry(self.slots[position]))
     }
 
     /// Returns the entry of stage 0 at a path.
@@ -245,12 +244,8 @@ impl Index {
 
     /// Returns the positions of all stages of a path.
     fn range_of(&self, path: &[u8]) -> std::ops::Range<usize> {
-        let begin = self
-            .slots
-            .partition_point(|slot| self.path_of(*slot) < path);
-        let same = self.slots[begin..]
-            .iter()
-            .take_while(|slot| self.path_of(**slot) == path);
+        let begin = self.slots.partition_point(|slot| self.path_of(*slot) < path);
+        let same = self.slots[begin..].iter().take_while(|slot| self.path_of(**slot) == path);
         begin..begin + same.count()
     }
 
@@ -263,9 +258,7 @@ impl Index {
 
     /// Returns all entries with the offset of their stat data.
     pub(super) fn entries_with_offsets(&self) -> impl Iterator<Item = (usize, Entry<'_>)> {
-        self.slots
-            .iter()
-            .map(|slot| (slot.entry as usize, self.entry(*slot)))
+        self.slots.iter().map(|slot| (slot.entry as usize, self.entry(*slot)))
     }
 
     /// Returns the bytes of the file.

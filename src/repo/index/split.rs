@@ -9,10 +9,7 @@ use super::{Error, Index, Slot, walk};
 impl Index {
     /// Replaces the own entries by those of both files, which gix reads.
     pub(super) fn merge_shared(&mut self, path: &Path) -> Result<(), Error> {
-        let failed = |source: super::super::Cause| Error::Split {
-            path: path.to_owned(),
-            source,
-        };
+        let failed = |source: super::super::Cause| Error::Split { path: path.to_owned(), source };
         let hash = match self.hash_len {
             20 => gix::hash::Kind::Sha1,
             _ => gix::hash::Kind::Sha256,

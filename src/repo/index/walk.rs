@@ -81,11 +81,7 @@ pub(super) fn walk(bytes: &[u8], hash_len: usize) -> Result<Walked, Flaw> {
         Some(reason) if !is_split => return Err(Flaw::Damaged(reason)),
         _ => {}
     }
-    Ok(Walked {
-        arena: (version == 4).then_some(walker.arena),
-        slots: walker.slots,
-        is_split,
-    })
+    Ok(Walked { arena: (version == 4).then_some(walker.arena), slots: walker.slots, is_split })
 }
 
 struct Walker<'a> {
@@ -131,11 +127,7 @@ impl Walker<'_> {
         if path_len == 0 {
             self.disorder = Some("a path is empty");
         }
-        let slot = Slot {
-            entry: begin,
-            path,
-            path_len,
-        };
+        let slot = Slot { entry: begin, path, path_len };
         self.check_order(slot, stage(flags));
         self.slots.push(slot);
         Ok(())
@@ -147,11 +139,7 @@ impl Walker<'_> {
         let (stripped, varint_len) = varint(bytes).ok_or(BAD)?;
         let suffix = &bytes[varint_len..];
         let suffix_len = suffix.iter().position(|byte| *byte == 0).ok_or(BAD)?;
-        let last = self.slots.last().copied().unwrap_or(Slot {
-            entry: 0,
-            path: 0,
-            path_len: 0,
-        });
+        let last = self.slots.last().copied().unwrap_or(Slot { entry: 0, path: 0, path_len: 0 });
         let kept = (last.path_len as usize).checked_sub(stripped).ok_or(BAD)?;
         let path_len = kept + suffix_len;
         let path = self.arena.len();
@@ -168,11 +156,7 @@ impl Walker<'_> {
     /// Checks that entries are ordered, since paths are found by bisection.
     fn check_order(&mut self, slot: Slot, stage: u8) {
         let path_of = |slot: Slot| {
-            let backing = if self.version == 4 {
-                &self.arena
-            } else {
-                self.body
-            };
+            let backing = if self.version == 4 { &self.arena } else { self.body };
             &backing[slot.path as usize..slot.path as usize + slot.path_len as usize]
         };
         if let Some(last) = self.slots.last() {
@@ -223,9 +207,7 @@ fn extensions(mut bytes: &[u8]) -> Result<bool, Flaw> {
             b"sdir" => {}
             // A reader that does not know an extension in lower case must not go on.
             _ if !signature[0].is_ascii_uppercase() => {
-                return Err(Flaw::Extension(
-                    String::from_utf8_lossy(signature).into_owned(),
-                ));
+                return Err(Flaw::Extension(String::from_utf8_lossy(signature).into_owned()));
             }
             _ => {}
         }
@@ -254,17 +236,13 @@ pub(super) fn stage(flags: u16) -> u8 {
 
 /// Reads a number at an offset that is known to be inside.
 pub(super) fn u32_at(bytes: &[u8], offset: usize) -> u32 {
-    let (chunk, _) = bytes[offset..]
-        .split_first_chunk()
-        .expect("four bytes are there");
+    let (chunk, _) = bytes[offset..].split_first_chunk().expect("four bytes are there");
     u32::from_be_bytes(*chunk)
 }
 
 /// Reads a number at an offset that is known to be inside.
 pub(super) fn u16_at(bytes: &[u8], offset: usize) -> u16 {
-    let (chunk, _) = bytes[offset..]
-        .split_first_chunk()
-        .expect("two bytes are there");
+    let (chunk, _) = bytes[offset..].split_first_chunk().expect("two bytes are there");
     u16::from_be_bytes(*chunk)
 }
 

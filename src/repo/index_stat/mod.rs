@@ -125,10 +125,8 @@ pub fn patch(
     for (offset, edit) in plan {
         edit.apply(&mut bytes[offset..offset + STAT_BYTES]);
     }
-    seal(&mut bytes, hash_len).map_err(|source| Error::Checksum {
-        path: index_path.to_owned(),
-        source,
-    })?;
+    seal(&mut bytes, hash_len)
+        .map_err(|source| Error::Checksum { path: index_path.to_owned(), source })?;
     lock.commit(&bytes)?;
     Ok(report)
 }

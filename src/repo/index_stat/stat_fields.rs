@@ -11,10 +11,7 @@ pub(super) const SIZE: Range<usize> = 36..40;
 /// # Deviation
 /// A size that is a multiple of 4 GiB is written as 0, which makes git compare the content. Since
 /// 2.43 git writes 0x80000000 there, which older versions take for a changed file for ever.
-#[expect(
-    clippy::cast_possible_truncation,
-    reason = "the index keeps 32 bits of a size"
-)]
+#[expect(clippy::cast_possible_truncation, reason = "the index keeps 32 bits of a size")]
 fn size_field(size: u64) -> u32 {
     size as u32
 }
@@ -35,10 +32,7 @@ mod imp {
         number as u32
     }
 
-    #[expect(
-        clippy::cast_possible_truncation,
-        reason = "the index keeps 32 bits of each number"
-    )]
+    #[expect(clippy::cast_possible_truncation, reason = "the index keeps 32 bits of each number")]
     fn low_unsigned(number: u64) -> u32 {
         number as u32
     }
