@@ -324,6 +324,52 @@ pub fn add_remote(text: &str, remote: &Remote) -> Result<String, SettingsError> 
     Ok(document.to_string())
 }
 
+/// Merges three versions of a settings file by the names of remotes: ours, with what theirs added and
+/// without what theirs removed; comments and order of ours stay.
+///
+/// Returns `None` if a remote was changed differently on both sides, or removed on one and changed on
+/// the other, or if a version is no settings file.
+pub fn merge(base: &str, ours: &str, theirs: &str) -> Option<String> {
+    let parse = |text: &str| match text.trim() {
+        "" => Some(Vec::new()),
+        _ => Settings::parse(text, Unknown::Refuse).ok().map(|settings| settings.remotes),
+    };
+    let (base, our_remotes, their_remotes) = (parse(base)?, parse(ours)?, parse(theirs)?);
+    let by_name = |remotes: &[Remote], name: &str| {
+        remotes.iter().find(|remote| remote.name == name).cloned()
+    };
+    let mut document: DocumentMut = ours.parse().ok()?;
+    let their_document: DocumentMut = theirs.parse().ok()?;
+    let table_of = |name: &str| {
+        let tables = their_document.get("remote")?.as_array_of_tables()?;
+        tables.iter().find(|table| table.get("name").and_then(Item::as_str) == Some(name)).cloned()
+    };
+    let names = base.iter().chain(&their_remotes).map(|remote| remote.name.as_str());
+    let mut seen = std::collections::BTreeSet::new();
+    for name in names.filter(|name| seen.insert(*name)) {
+        let before = by_name(&base, name);
+        let (we, they) = (by_name(&our_remotes, name), by_name(&their_remotes, name));
+        if they == before || they == we {
+            continue;
+        }
+        if we != before {
+            return None;
+        }
+        let entry = document.entry("remote").or_insert(Item::ArrayOfTables(ArrayOfTables::new()));
+        let tables = entry.as_array_of_tables_mut()?;
+        let at = tables.iter().position(|table| {
+            table.get("name").and_then(Item::as_str) == Some(name)
+        });
+        match (at, they.is_some()) {
+            (Some(at), true) => *tables.get_mut(at)? = table_of(name)?,
+            (Some(at), false) => tables.remove(at),
+            (None, true) => tables.push(table_of(name)?),
+            (None, false) => {}
+        }
+    }
+    Some(document.to_string())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -417,5 +463,28 @@ mod tests {
         assert!(add_remote(&text, &remote).is_err());
         let first = add_remote("", &remote).expect("adds");
         assert_eq!(Settings::parse(&first, Unknown::Refuse).expect("good").remotes, [remote]);
+    }
+
+    #[test]
+    fn settings_merge_by_remote() {
+        let remote = |name: &str, more: &str| {
+            format!("[[remote]]\nname = \"{name}\"\nurl = \"file:///{name}\"\n{more}")
+        };
+        let text = |remotes: &[String]| format!("version = 1\n{}", remotes.concat());
+        let names = |text: &str| {
+            let settings = Settings::parse(text, Unknown::Refuse).expect("good");
+            settings.remotes.into_iter().map(|remote| remote.name).collect::<Vec<_>>()
+        };
+        let (a, b, c) = (remote("a", ""), remote("b", ""), remote("c", ""));
+        let base = text(&[a.clone(), b.clone()]);
+        let ours = text(&[a.clone(), b.clone(), remote("d", "")]);
+        let theirs = text(&[a.clone(), c]);
+        let merged = merge(&base, &ours, &theirs).expect("no conflict");
+        assert_eq!(names(&merged), ["a", "d", "c"]);
+        let changed = text(&[remote("a", "upload = false\n"), b.clone()]);
+        let other = text(&[remote("a", "required = true\n"), b.clone()]);
+        assert!(merge(&base, &base, &changed).expect("theirs").contains("upload = false"));
+        assert_eq!(merge(&base, &changed, &other), None);
+        assert_eq!(merge(&base, &text(&[b]), &changed), None);
     }
 }

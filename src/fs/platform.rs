@@ -270,3 +270,27 @@ pub fn copy_executable(model: &Metadata, target: &File) -> io::Result<()> {
 pub fn copy_executable(_: &Metadata, _: &File) -> io::Result<()> {
     Ok(())
 }
+
+/// Returns the standard streams without the buffers that the standard library puts before them.
+///
+/// # Errors
+/// If they are closed.
+#[cfg(unix)]
+pub fn raw_streams() -> io::Result<(File, File)> {
+    use std::os::fd::AsFd as _;
+    let input = io::stdin().as_fd().try_clone_to_owned()?;
+    let output = io::stdout().as_fd().try_clone_to_owned()?;
+    Ok((File::from(input), File::from(output)))
+}
+
+/// Returns the standard streams without the buffers that the standard library puts before them.
+///
+/// # Errors
+/// If they are closed.
+#[cfg(windows)]
+pub fn raw_streams() -> io::Result<(File, File)> {
+    use std::os::windows::io::AsHandle as _;
+    let input = io::stdin().as_handle().try_clone_to_owned()?;
+    let output = io::stdout().as_handle().try_clone_to_owned()?;
+    Ok((File::from(input), File::from(output)))
+}

@@ -1,0 +1,84 @@
+//! Exit codes, and what a person can do about an error. The only place that knows either.
+
+use std::error::Error as _;
+use std::process::ExitCode;
+
+use crate::commands::{self, Error, Exit};
+use crate::lake::{LakeError, Obstacle};
+use crate::transfer::Cancel;
+use crate::ui::Ui;
+use crate::{repo, workspace};
+
+pub(super) const DONE: u8 = 0;
+pub(super) const INCOMPLETE: u8 = 1;
+pub(super) const USAGE: u8 = 2;
+const DAMAGED: u8 = 3;
+const INTERRUPTED: u8 = 130;
+
+/// Tells about an error and returns the exit code.
+pub(super) fn report(ui: &Ui, cancel: &Cancel, result: commands::Result) -> ExitCode {
+    let code = match result {
+        Ok(Exit::Done) => DONE,
+        Ok(Exit::Incomplete) if cancel.is_cancelled() => INTERRUPTED,
+        Ok(Exit::Incomplete) => INCOMPLETE,
+        Ok(Exit::Damaged) => DAMAGED,
+        Err(Error::Output(error)) if error.kind() == std::io::ErrorKind::BrokenPipe => DONE,
+        Err(error) => {
+            ui.warning(&with_causes(&error));
+            if let Some(hint) = hint(&error) {
+                ui.warning(&format!("hint: {hint}"));
+            }
+            match error {
+                Error::Usage(_) => USAGE,
+                _ if cancel.is_cancelled() => INTERRUPTED,
+                _ => INCOMPLETE,
+            }
+        }
+    };
+    ExitCode::from(code)
+}
+
+fn with_causes(error: &Error) -> String {
+    let mut text = error.to_string();
+    let mut below = error.source();
+    while let Some(cause) = below {
+        let cause_text = cause.to_string();
+        // Transparent errors repeat the text of what they wrap.
+        if !text.ends_with(&cause_text) {
+            text.push_str(&format!(": {cause_text}"));
+        }
+        below = cause.source();
+    }
+    text
+}
+
+fn hint(error: &Error) -> Option<String> {
+    match error {
+        Error::Workspace(workspace::Error::Repo(error)) | Error::Repo(error) => repo_hint(error),
+        Error::Workspace(workspace::Error::Settings(_)) => {
+            Some("correct `.gitlake.toml`, or take the last good one with `git checkout HEAD -- .gitlake.toml`".into())
+        }
+        Error::Lake(error) => lake_hint(error),
+        _ => None,
+    }
+}
+
+fn repo_hint(error: &repo::Error) -> Option<String> {
+    match error {
+        repo::Error::NotARepository { .. } => Some("make a repository with `git init`".into()),
+        repo::Error::Foreign { path } => {
+            Some(format!("if you trust it, `git config --global --add safe.directory '{}'`", path.display()))
+        }
+        _ => None,
+    }
+}
+
+fn lake_hint(error: &LakeError) -> Option<String> {
+    match error {
+        LakeError::Unreachable { url, obstacle: Obstacle::NotDeclared | Obstacle::NoFolder } => {
+            Some(format!("if it is mounted and new, make it a lake with `git lake init {url}`"))
+        }
+        LakeError::NoParent { .. } => Some("check that the share is mounted, or add `--create`".into()),
+        _ => None,
+    }
+}

@@ -1,0 +1,79 @@
+//! `git-lake hook`: what git's hooks run.
+
+use std::io::Read as _;
+
+use super::{Context, Error, Exit, counted};
+use crate::fill;
+use crate::proof::{self, Verdict};
+use crate::repo::history::{self, RefUpdate};
+
+/// Longest list of refs that git sends to a hook, in bytes.
+const MAX_INPUT_BYTES: u64 = 64 << 20;
+
+/// Do what a hook of git has to do
+#[derive(clap::Args)]
+pub struct Args {
+    /// Name of the hook
+    name: String,
+    /// What git gives to the hook
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    arguments: Vec<std::ffi::OsString>,
+}
+
+/// Runs `git-lake hook`.
+///
+/// # Errors
+/// If the hook is unknown or the clone cannot be read.
+pub fn run(context: &Context, args: &Args) -> super::Result {
+    match args.name.as_str() {
+        "pre-push" => pre_push(context, args),
+        "post-checkout" | "post-merge" => tell_what_is_left(context),
+        other => Err(Error::Usage(format!("`{other}` is not a hook that git-lake has"))),
+    }
+}
+
+/// Proves that what is pushed leaves nothing behind that only this machine holds.
+fn pre_push(context: &Context, args: &Args) -> super::Result {
+    let mut input = Vec::new();
+    std::io::stdin().lock().take(MAX_INPUT_BYTES).read_to_end(&mut input)?;
+    let updates =
+        RefUpdate::parse_all(&input).map_err(|error| Error::Usage(error.to_string()))?;
+    if updates.iter().all(|update| update.sent().is_none()) {
+        return Ok(Exit::Done);
+    }
+    let site = context.lenient_workspace()?;
+    let remote = args.arguments.first().map(|name| name.to_string_lossy().into_owned());
+    let blobs = history::blobs_to_push(&site.repo, &updates, &remote.unwrap_or_default())?;
+    let Verdict { problems, notes } = proof::prove(&site, blobs)?;
+    for note in &notes {
+        context.ui.warning(note);
+    }
+    if problems.is_empty() {
+        return Ok(Exit::Done);
+    }
+    for problem in &problems {
+        context.ui.warning(problem);
+    }
+    if site.repo.config_bool("lake.allowIncompletePush") == Some(true) {
+        context.ui.warning("Pushing all the same: `lake.allowIncompletePush` is set.");
+        return Ok(Exit::Done);
+    }
+    context.ui.warning(
+        "The push is refused, so that nobody gets pointers without content; `git push --no-verify` pushes all the same.",
+    );
+    Ok(Exit::Incomplete)
+}
+
+/// Reports pointers that a checkout left behind. Never fails: git has done its work.
+fn tell_what_is_left(context: &Context) -> super::Result {
+    let site = context.lenient_workspace()?;
+    let index = site.repo.index()?;
+    let mut left = fill::left(&site, &index, None)?;
+    left.retain(|item| site.config.wants_content(&item.path));
+    let is_wanted = site.config.checkout == crate::config::Checkout::Content;
+    if !left.is_empty() && is_wanted {
+        let count = counted(left.len(), "file is a pointer", "files are pointers");
+        context.ui.warning(&format!("{count} only; `git lake pull` fetches the content."));
+    }
+    Ok(Exit::Done)
+}

@@ -1,0 +1,92 @@
+//! `git lake install` and `uninstall`: the filter configuration of a user or a machine.
+
+use super::{Context, Error, Exit};
+use crate::repo::Environment;
+use crate::repo::gitconfig::{self, ConfigFile};
+
+/// What git has to know to call git-lake. `exec` spares a shell that would swallow signals.
+const FILTER_CONFIG: [(&str, &str); 6] = [
+    ("filter.lake.process", "exec git-lake filter-process"),
+    ("filter.lake.clean", "git-lake clean -- %f"),
+    ("filter.lake.smudge", "git-lake smudge -- %f"),
+    ("filter.lake.required", "true"),
+    ("merge.lake.name", "git-lake pointers"),
+    ("merge.lake.driver", "git-lake merge-driver %O %A %B %P"),
+];
+
+/// Set the filter up for all your repositories, so that a fresh clone needs no other step
+#[derive(clap::Args)]
+pub struct InstallArgs {
+    /// For every user of this machine
+    #[arg(long)]
+    system: bool,
+}
+
+/// Remove what `git lake install` wrote, and nothing else
+#[derive(clap::Args)]
+pub struct UninstallArgs {
+    /// For every user of this machine
+    #[arg(long)]
+    system: bool,
+}
+
+/// Runs `git lake install`.
+///
+/// # Errors
+/// If the configuration cannot be written.
+pub fn install(context: &Context, args: &InstallArgs) -> super::Result {
+    let mut config = open(args.system)?;
+    write_filter_config(&mut config)?;
+    context.ui.status(&format!("git-lake is set up in `{}`.", config.path().display()));
+    Ok(Exit::Done)
+}
+
+/// Runs `git lake uninstall`.
+///
+/// # Errors
+/// If the configuration cannot be written.
+pub fn uninstall(context: &Context, args: &UninstallArgs) -> super::Result {
+    let mut config = open(args.system)?;
+    let mut kept = Vec::new();
+    for (key, value) in FILTER_CONFIG {
+        match config.get(key)? {
+            Some(found) if found == value => {
+                config.unset(key)?;
+            }
+            Some(_) => kept.push(key),
+            None => {}
+        }
+    }
+    let path = config.path().display();
+    if kept.is_empty() {
+        context.ui.status(&format!("git-lake is no longer set up in `{path}`."));
+    } else {
+        let kept = kept.join("`, `");
+        context.ui.status(&format!("Left alone in `{path}`, since somebody changed it: `{kept}`."));
+    }
+    Ok(Exit::Done)
+}
+
+/// Writes the filter configuration into a file; writing it again changes nothing.
+///
+/// # Errors
+/// If the file cannot be written.
+pub(super) fn write_filter_config(config: &mut ConfigFile) -> Result<(), Error> {
+    for (key, value) in FILTER_CONFIG {
+        if config.get(key)?.as_deref() != Some(value) {
+            config.set(key, value)?;
+        }
+    }
+    Ok(())
+}
+
+fn open(is_system: bool) -> Result<ConfigFile, Error> {
+    let environment = Environment::read();
+    let path = if is_system {
+        Some(gitconfig::system_file(&environment))
+    } else {
+        gitconfig::user_file(&environment)
+    };
+    let path = path.ok_or_else(|| Error::Refused("There is no home folder to find git's configuration in".into()))?;
+    Ok(ConfigFile::open(&path)?)
+}

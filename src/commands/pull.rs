@@ -1,0 +1,76 @@
+//! `git lake pull`: content in the place of pointers.
+
+use std::collections::{BTreeMap, HashSet};
+use std::ffi::OsString;
+
+use super::{Context, Error, Exit, counted};
+use crate::fill;
+use crate::repo::Environment;
+use crate::repo::process::Git;
+use crate::repo_path::RepoPath;
+use crate::ui::size;
+
+/// Fetch what is missing and put content in the place of pointers
+///
+/// Files that you changed are left alone.
+#[derive(clap::Args)]
+pub struct Args {
+    /// Only these paths, as git takes them
+    #[arg(value_name = "PATHSPEC")]
+    pathspecs: Vec<OsString>,
+}
+
+/// Runs `git lake pull`.
+///
+/// # Errors
+/// If the clone cannot be read, or its index is in use.
+pub fn run(context: &Context, args: &Args) -> super::Result {
+    let mut site = context.workspace()?;
+    site.consult_origin();
+    if site.repo.work_tree().is_none() {
+        return Err(Error::Refused("A bare repository has no work tree to fill".into()));
+    }
+    let index = site.repo.index()?;
+    let only = match args.pathspecs.is_empty() {
+        true => None,
+        false => Some(matching_paths(context, &args.pathspecs)?),
+    };
+    let mut items = fill::left(&site, &index, only.as_ref())?;
+    if only.is_none() {
+        items.retain(|item| site.config.wants_content(&item.path));
+    }
+    let report = fill::fill(&site, items).map_err(|error| Error::Refused(error.to_string()))?;
+    context.ui.status(&format!(
+        "{} filled ({}).",
+        counted(report.filled, "file", "files"),
+        size::human(report.bytes)
+    ));
+    tell_failures(context, &report.failures);
+    Ok(if report.failures.is_empty() { Exit::Done } else { Exit::Incomplete })
+}
+
+/// Lets git say which paths of the index a list of pathspecs means.
+fn matching_paths(context: &Context, pathspecs: &[OsString]) -> Result<HashSet<Vec<u8>>, Error> {
+    let git = Git::find(&Environment::read(), &context.folder)?;
+    let fixed = ["ls-files", "-z", "--full-name", "--cached", "--error-unmatch", "--"];
+    let args: Vec<OsString> =
+        fixed.iter().map(OsString::from).chain(pathspecs.iter().cloned()).collect();
+    let listed = git.run(&args, b"")?.stdout;
+    Ok(listed.split(|byte| *byte == 0).filter(|path| !path.is_empty()).map(<[u8]>::to_vec).collect())
+}
+
+/// Tells one line for each cause, naming a few paths.
+fn tell_failures(context: &Context, failures: &[(RepoPath, String)]) {
+    let mut causes: BTreeMap<&str, Vec<&RepoPath>> = BTreeMap::new();
+    for (path, cause) in failures {
+        causes.entry(cause).or_default().push(path);
+    }
+    for (cause, paths) in causes {
+        let mut shown: Vec<_> = paths.iter().take(3).map(|path| path.display()).collect();
+        if paths.len() > 3 {
+            shown.push(format!("{} more", paths.len() - 3).into());
+        }
+        let count = counted(paths.len(), "file is still a pointer", "files are still pointers");
+        context.ui.warning(&format!("{count} ({}): {cause}", shown.join(", ")));
+    }
+}

@@ -1,0 +1,63 @@
+//! `git lake push`: from the store to the lakes.
+
+use std::collections::BTreeMap;
+
+use super::{Context, Exit, counted};
+use crate::filter::finish;
+use crate::lake_url::SourceUrl;
+use crate::owed::{self, Look};
+use crate::repo::history::{self, FoundBlob, Reach};
+use crate::repo_path::RepoPath;
+use crate::store::queue::Owed;
+use crate::ui::size;
+
+/// Upload what this clone owes to its lakes
+///
+/// `git add` uploads by itself; this makes good what it could not.
+#[derive(clap::Args)]
+pub struct Args {
+    /// Also what the pointers of these commits or branches lack
+    #[arg(value_name = "REF")]
+    refs: Vec<String>,
+    /// Also what any pointer in any branch, tag or stash lacks
+    #[arg(long)]
+    all: bool,
+}
+
+/// Runs `git lake push`.
+///
+/// # Errors
+/// If the clone or its history cannot be read.
+pub fn run(context: &Context, args: &Args) -> super::Result {
+    let site = context.workspace()?;
+    site.store.sync()?;
+    let mut owed: BTreeMap<SourceUrl, Owed> = BTreeMap::new();
+    let mut add = |list: Vec<Owed>| {
+        owed.extend(list.into_iter().map(|record| (record.url.clone(), record)));
+    };
+    add(owed::settle(&site, Look::Everywhere)?);
+    let mut blobs: Vec<FoundBlob> = Vec::new();
+    if args.all {
+        blobs = history::blobs_reachable(&site.repo, Reach::Refs)?;
+    }
+    for name in &args.refs {
+        blobs.extend(history::blobs_of(&site.repo, name)?);
+    }
+    for blob in blobs {
+        let Some(path) = RepoPath::parse(&blob.path) else { continue };
+        if let Some((_, pointer)) = site.pointer_of(blob.id)? {
+            add(owed::of_pointers(&site, [(&path, &pointer)])?);
+        }
+    }
+    let (report, due) = owed::pay(&site, owed.into_values().collect())?;
+    finish::tell(&site, &report, &due);
+    owed::settle(&site, Look::Everywhere)?;
+    let there = if report.already > 0 { format!(", {} there already", report.already) } else { String::new() };
+    context.ui.status(&format!(
+        "{} uploaded ({}){there}.",
+        counted(report.sent, "object", "objects"),
+        size::human(report.sent_bytes),
+    ));
+    let is_complete = report.failures.is_empty() && due.unaccepted.is_empty();
+    Ok(if is_complete { Exit::Done } else { Exit::Incomplete })
+}

@@ -1,0 +1,276 @@
+//! `git lake track` and `untrack`: which files go to the lakes.
+
+use std::ffi::OsString;
+use std::path::Path;
+
+use super::init::add_attribute_line;
+use super::{Context, Error, Exit, counted};
+use crate::config::file::Unknown;
+use crate::fs::{Shared, read_small, write_atomic};
+use crate::pointer::{MAX_POINTER_BYTES, Parsed};
+use crate::repo::attributes::LakePaths;
+use crate::repo::process::Git;
+use crate::repo::{Blob, Environment};
+use crate::repo_path::RepoPath;
+use crate::ui::size;
+
+const ATTRIBUTES: &str = "filter=lake merge=lake -text";
+/// Files that git or git-lake itself must be able to read.
+const NEVER_TRACKED: [(&str, &str); 4] = [
+    (".gitattributes", "!filter !merge !text"),
+    (".gitignore", "!filter !merge !text"),
+    (".gitmodules", "!filter !merge !text"),
+    (".gitlake.toml", "!filter merge=lake !text"),
+];
+const MAX_ATTRIBUTES_BYTES: u64 = 16 << 20;
+
+/// Choose files whose content goes to the lakes; without patterns, list what is chosen
+#[derive(clap::Args)]
+pub struct TrackArgs {
+    /// Patterns as in `.gitattributes`, relative to this folder; quote them
+    #[arg(value_name = "PATTERN")]
+    patterns: Vec<String>,
+    /// Take the patterns as names of files, whatever characters they have
+    #[arg(long)]
+    filename: bool,
+    /// Choose every file of more than this size (such as `10M`) that is there now
+    #[arg(long, value_name = "SIZE", value_parser = parse_size)]
+    above: Option<u64>,
+    /// Print the lines, write nothing
+    #[arg(short = 'n', long)]
+    dry_run: bool,
+}
+
+/// Let the content of files go to git again
+#[derive(clap::Args)]
+pub struct UntrackArgs {
+    /// Patterns as they were given to `git lake track`
+    #[arg(value_name = "PATTERN", required = true)]
+    patterns: Vec<String>,
+}
+
+fn parse_size(text: &str) -> Result<u64, String> {
+    size::parse(text).ok_or_else(|| "a size is a number with a unit, such as 500k or 10M".to_owned())
+}
+
+/// Runs `git lake track`.
+///
+/// # Errors
+/// If a pattern cannot be tracked or `.gitattributes` cannot be written.
+pub fn track(context: &Context, args: &TrackArgs) -> super::Result {
+    let (repo, _) = context.work_tree()?;
+    let attributes = context.folder.join(".gitattributes");
+    if args.patterns.is_empty() && args.above.is_none() {
+        for pattern in tracked_patterns(&attributes)? {
+            context.ui.data(&pattern)?;
+        }
+        return Ok(Exit::Done);
+    }
+    let mut lines = Vec::new();
+    for pattern in &args.patterns {
+        let never = NEVER_TRACKED.iter().find(|(name, _)| pattern.trim_start_matches('/') == *name);
+        if let Some((name, _)) = never {
+            return Err(Error::Usage(format!("`{name}` is never tracked: git has to read it")));
+        }
+        let pattern = if args.filename { literal(pattern.as_bytes()) } else { pattern.clone() };
+        lines.push(format!("{} {ATTRIBUTES}", quoted(pattern.as_bytes())));
+    }
+    if let Some(size) = args.above {
+        lines.extend(lines_for_large_files(context, size)?);
+    }
+    if args.dry_run {
+        for line in &lines {
+            context.ui.data(line)?;
+        }
+        return Ok(Exit::Done);
+    }
+    for line in &lines {
+        if add_attribute_line(&attributes, line)? {
+            context.ui.status(&format!("Tracking {line}"));
+        }
+    }
+    protect_special_files(context, &repo, &attributes)?;
+    tell_about_unconverted(context)?;
+    Ok(Exit::Done)
+}
+
+/// Runs `git lake untrack`.
+///
+/// # Errors
+/// If a pattern is not tracked in this folder, or `.gitattributes` cannot be written.
+pub fn untrack(context: &Context, args: &UntrackArgs) -> super::Result {
+    context.work_tree()?;
+    let attributes = context.folder.join(".gitattributes");
+    let known = tracked_patterns(&attributes)?;
+    if let Some(unknown) = args.patterns.iter().find(|pattern| !known.contains(pattern)) {
+        return Err(Error::Refused(format!(
+            "`{unknown}` is not tracked by `{}`",
+            attributes.display()
+        )));
+    }
+    let text = read_small(&attributes, MAX_ATTRIBUTES_BYTES)?.unwrap_or_default();
+    let keep = |line: &&[u8]| {
+        !lake_pattern(line).is_some_and(|pattern| args.patterns.contains(&pattern))
+    };
+    let lines: Vec<&[u8]> = text.split(|byte| *byte == b'\n').filter(keep).collect();
+    write_atomic(&attributes, &lines.join(&b'\n'), Shared::Yes)?;
+    context.ui.status("Files that are pointers in git stay so until `git add --renormalize .`.");
+    Ok(Exit::Done)
+}
+
+/// Lists the patterns of an attributes file whose files go to lakes.
+fn tracked_patterns(attributes: &Path) -> Result<Vec<String>, Error> {
+    let text = read_small(attributes, MAX_ATTRIBUTES_BYTES)?.unwrap_or_default();
+    Ok(text.split(|byte| *byte == b'\n').filter_map(lake_pattern).collect())
+}
+
+/// Returns the pattern of an attributes line that gives files to git-lake.
+fn lake_pattern(line: &[u8]) -> Option<String> {
+    let line = String::from_utf8_lossy(line);
+    let line = line.trim();
+    let (pattern, rest) = match line.strip_prefix('"') {
+        Some(quoted) => {
+            let end = quoted.char_indices().find(|(at, c)| *c == '"' && !quoted[..*at].ends_with('\\'))?.0;
+            (unquoted(&quoted[..end]), &quoted[end + 1..])
+        }
+        None => {
+            let (pattern, rest) = line.split_once(char::is_whitespace)?;
+            (pattern.to_owned(), rest)
+        }
+    };
+    let is_lake = rest.split_whitespace().any(|attribute| attribute == "filter=lake");
+    (is_lake && !pattern.starts_with('#')).then_some(pattern)
+}
+
+/// Quotes a pattern as C does, where `.gitattributes` needs it (gitattributes(5)).
+fn quoted(pattern: &[u8]) -> String {
+    let needs_quotes = pattern.iter().any(|c| c.is_ascii_whitespace() || c.is_ascii_control() || !c.is_ascii())
+        || pattern.starts_with(b"\"")
+        || pattern.starts_with(b"#")
+        || pattern.starts_with(b"!");
+    if !needs_quotes {
+        return String::from_utf8_lossy(pattern).into_owned();
+    }
+    let mut text = String::from("\"");
+    for byte in pattern {
+        match byte {
+            b'"' | b'\\' => text.extend(['\\', char::from(*byte)]),
+            b'\n' => text.push_str("\\n"),
+            b'\t' => text.push_str("\\t"),
+            0x20..=0x7e => text.push(char::from(*byte)),
+            other => text.push_str(&format!("\\{other:03o}")),
+        }
+    }
+    text.push('"');
+    text
+}
+
+/// Undoes [`quoted`], for the escapes that it writes.
+fn unquoted(text: &str) -> String {
+    let mut bytes = Vec::new();
+    let mut rest = text.as_bytes().iter();
+    while let Some(byte) = rest.next() {
+        if *byte != b'\\' {
+            bytes.push(*byte);
+            continue;
+        }
+        match rest.next() {
+            Some(b'n') => bytes.push(b'\n'),
+            Some(b't') => bytes.push(b'\t'),
+            Some(first @ b'0'..=b'3') => {
+                let digits = [*first, *rest.next().unwrap_or(&b'0'), *rest.next().unwrap_or(&b'0')];
+                let value = digits.iter().fold(0u32, |sum, c| sum * 8 + u32::from(c.saturating_sub(b'0')));
+                bytes.push(u8::try_from(value).unwrap_or(b'?'));
+            }
+            Some(other) => bytes.push(*other),
+            None => {}
+        }
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+/// Makes a pattern that matches one name and nothing else.
+fn literal(name: &[u8]) -> String {
+    let mut pattern = String::new();
+    for c in String::from_utf8_lossy(name).chars() {
+        if "*?[]\\".contains(c) {
+            pattern.push('\\');
+        }
+        pattern.push(c);
+    }
+    pattern
+}
+
+fn lines_for_large_files(context: &Context, size: u64) -> Result<Vec<String>, Error> {
+    let git = Git::find(&Environment::read(), &context.folder)?;
+    let args = ["ls-files", "-z", "--cached", "--others", "--exclude-standard"].map(OsString::from);
+    let listed = git.run(&args, b"")?.stdout;
+    let mut lines = Vec::new();
+    for name in listed.split(|byte| *byte == 0).filter(|name| !name.is_empty()) {
+        let path = context.folder.join(crate::repo_path::bytes_to_os_path(name));
+        let is_large = std::fs::symlink_metadata(path).is_ok_and(|found| found.is_file() && found.len() > size);
+        let base = name.rsplit(|byte| *byte == b'/').next().unwrap_or(name);
+        if is_large && NEVER_TRACKED.iter().all(|(never, _)| never.as_bytes() != base) {
+            // The slash anchors the pattern to this folder.
+            let escaped = literal(name);
+            lines.push(format!("{} {ATTRIBUTES}", quoted(format!("/{escaped}").as_bytes())));
+        }
+    }
+    Ok(lines)
+}
+
+/// Takes files out again that a broad pattern would make unreadable for git.
+fn protect_special_files(
+    context: &Context,
+    repo: &crate::repo::Repo,
+    attributes: &Path,
+) -> Result<(), Error> {
+    for (name, wanted) in NEVER_TRACKED {
+        let path = RepoPath::parse(name.as_bytes()).expect("a path");
+        if LakePaths::of_work_tree(repo)?.contains(&path)? {
+            add_attribute_line(attributes, &format!("{name} {wanted}"))?;
+            context.ui.status(&format!("`{name}` is left to git."));
+        }
+    }
+    Ok(())
+}
+
+/// Says how to convert files that git holds already.
+fn tell_about_unconverted(context: &Context) -> Result<(), Error> {
+    let site = context.open(Unknown::PassOver)?;
+    let mut lake_paths = LakePaths::of_work_tree(&site.repo)?;
+    let mut unconverted = 0;
+    for entry in site.repo.index()?.entries().filter(|entry| entry.kind.is_file()) {
+        if lake_paths.contains_bytes(entry.path)? {
+            let is_pointer = match site.repo.read_blob(entry.id, MAX_POINTER_BYTES as u64)? {
+                Blob::Content(bytes) => bytes.is_empty() || Parsed::of(&bytes) != Parsed::Content,
+                Blob::TooLong(_) => false,
+                Blob::Missing => true,
+            };
+            unconverted += usize::from(!is_pointer);
+        }
+    }
+    if unconverted > 0 {
+        context.ui.status(&format!(
+            "{} already in git as content: `git add --renormalize .` and a commit convert them.",
+            counted(unconverted, "file is", "files are")
+        ));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patterns_survive_quoting() {
+        for pattern in ["*.png", "with blank.npy", "tab\there", "quo\"te\\", "uml\u{e4}ut*", "#hash", "!bang"] {
+            let line = format!("{} {ATTRIBUTES}", quoted(pattern.as_bytes()));
+            assert_eq!(lake_pattern(line.as_bytes()).as_deref(), Some(pattern), "{line}");
+        }
+        assert_eq!(lake_pattern(b"*.txt text"), None);
+        assert_eq!(lake_pattern(b"# *.png filter=lake"), None);
+        assert_eq!(literal(b"a*[1].png"), "a\\*\\[1\\].png");
+    }
+}

@@ -1,0 +1,223 @@
+//! Pointers that lie in the work tree, and putting content in their place without git.
+//!
+//! git never looks into a file whose size differs from what its index says, so replacing a pointer by
+//! content behind git's back would make the file look modified for ever. The index is therefore
+//! written twice: before, with size 0, which makes git compare content; after, with the stat data
+//! of the new files, so that the next `git status` runs no filter. A crash in between costs
+//! comparisons, never truth.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use crate::fs::beneath::Parent;
+use crate::oid::Oid;
+use crate::pointer::{MAX_POINTER_BYTES, Parsed, Pointer};
+use crate::repo::attributes::LakePaths;
+use crate::repo::index::Index;
+use crate::repo::index_stat::{self, StatChange, StatUpdate};
+use crate::repo::{self, BlobId};
+use crate::repo_path::RepoPath;
+use crate::store::Presence;
+use crate::store::materialize::Outcome;
+use crate::transfer::download::{Downloads, Wanted};
+use crate::transfer::report::Activity;
+use crate::workspace::Workspace;
+
+/// How long another git may hold the index.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// Files are put in place by so many threads: the disk and the copying are the bound.
+const THREADS: usize = 4;
+
+/// A file of the work tree that is a pointer.
+#[derive(Debug, Clone)]
+pub struct Item {
+    /// Where it is.
+    pub path: RepoPath,
+    /// The blob that the index has there.
+    pub blob: BlobId,
+    /// The pointer's text as it lies in the work tree.
+    pub text: Vec<u8>,
+    /// The pointer.
+    pub pointer: Pointer,
+}
+
+/// What came of filling.
+#[derive(Debug, Default)]
+pub struct Report {
+    /// How many files have their content now.
+    pub filled: usize,
+    /// How many bytes these are.
+    pub bytes: u64,
+    /// Files that are still pointers, and why.
+    pub failures: Vec<(RepoPath, String)>,
+}
+
+/// Says why nothing could be filled.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The index cannot be written.
+    #[error(transparent)]
+    Index(#[from] index_stat::Error),
+}
+
+/// Finds the files of the work tree that are exactly the pointer that the index has for them.
+///
+/// Deleted, modified and filled files are not among them, nor paths outside a sparse checkout or
+/// without the attribute. With `only`, no other paths are looked at.
+///
+/// # Errors
+/// If attributes or blobs cannot be read.
+pub fn left(
+    site: &Workspace,
+    index: &Index,
+    only: Option<&HashSet<Vec<u8>>>,
+) -> Result<Vec<Item>, repo::Error> {
+    let Some(work_tree) = site.repo.work_tree() else {
+        return Ok(Vec::new());
+    };
+    let mut lake_paths = LakePaths::of_work_tree(&site.repo)?;
+    let mut items = Vec::new();
+    for entry in index.entries() {
+        let is_candidate = entry.stage == 0
+            && entry.kind.is_file()
+            && !entry.is_skip_worktree
+            && !entry.is_intent_to_add
+            && only.is_none_or(|only| only.contains(entry.path));
+        let path = RepoPath::parse(entry.path).filter(|_| is_candidate);
+        let Some(path) = path.filter(|path| !path.enters_git_dir()) else { continue };
+        let shown = crate::repo_path::join(work_tree, &path);
+        let is_short = |len| (1..=MAX_POINTER_BYTES as u64).contains(&len);
+        let metadata = std::fs::symlink_metadata(&shown);
+        if !metadata.is_ok_and(|metadata| metadata.is_file() && is_short(metadata.len())) {
+            continue;
+        }
+        let Some(text) = read_beneath(work_tree, &path) else { continue };
+        let Parsed::Pointer(pointer, _) = Parsed::of(&text) else { continue };
+        let same = matches!(site.pointer_of(entry.id)?, Some((_, there)) if there == pointer);
+        if same && lake_paths.contains(&path)? {
+            items.push(Item { path, blob: entry.id, text, pointer });
+        }
+    }
+    Ok(items)
+}
+
+fn read_beneath(work_tree: &std::path::Path, path: &RepoPath) -> Option<Vec<u8>> {
+    use std::io::Read as _;
+    let file = Parent::open(work_tree, path).ok()??.open_file().ok()?;
+    let mut text = Vec::new();
+    file.take(MAX_POINTER_BYTES as u64 + 1).read_to_end(&mut text).ok()?;
+    Some(text)
+}
+
+/// Fetches what is missing and puts content in the place of pointers; goes on after failures.
+///
+/// # Errors
+/// If the index is locked, split or cannot be written: nothing was filled then.
+pub fn fill(site: &Workspace, items: Vec<Item>) -> Result<Report, Error> {
+    let mut report = Report::default();
+    let unavailable = fetch(site, &items);
+    let (ready, missing): (Vec<Item>, Vec<Item>) =
+        items.into_iter().partition(|item| !unavailable.contains_key(&item.pointer.oid()));
+    for item in missing {
+        report.failures.push((item.path, unavailable[&item.pointer.oid()].clone()));
+    }
+    if ready.is_empty() {
+        return Ok(report);
+    }
+    let (index_path, hash_len) = (site.repo.index_path(), site.repo.hash_len());
+    let change = |item: &Item, stat| StatChange { path: item.path.clone(), id: item.blob, stat };
+    let before: Vec<_> = ready.iter().map(|item| change(item, StatUpdate::SizeZero)).collect();
+    index_stat::patch(index_path, hash_len, &before, PATIENCE)?;
+    let after = put_in_place(site, &ready, &mut report);
+    let after: Vec<_> =
+        after.into_iter().map(|(at, metadata)| change(&ready[at], StatUpdate::Of(metadata))).collect();
+    // Without this step git compares each file once more, and then knows.
+    if let Err(error) = index_stat::patch(index_path, hash_len, &after, PATIENCE) {
+        site.reporter.warn(&format!("The next `git status` will take longer: {error}"));
+    }
+    Ok(report)
+}
+
+/// Gets the objects into the store; returns those that could not be had, and why.
+fn fetch(site: &Workspace, items: &[Item]) -> HashMap<Oid, String> {
+    let mut downloads = Downloads::new(site.transfer());
+    let (mut asked, mut failed) = (HashSet::new(), HashMap::new());
+    let mut take = |done: crate::transfer::download::Done| {
+        if let Err(failure) = done.result {
+            failed.insert(done.oid, failure.to_string());
+        }
+    };
+    for item in items {
+        let (oid, size) = (item.pointer.oid(), item.pointer.size());
+        let is_stored = matches!(site.store.presence(oid, size), Ok(Presence::Stored));
+        if !is_stored && asked.insert(oid) {
+            let candidates = site.config.candidates(&item.pointer, &item.path);
+            downloads.submit(Wanted { oid, size, candidates });
+        }
+        while let Some(done) = downloads.try_next() {
+            take(done);
+        }
+    }
+    while let Some(done) = downloads.wait() {
+        take(done);
+    }
+    drop(downloads);
+    if let Err(error) = site.store.sync() {
+        site.reporter.warn(&format!("Could not make fetched objects safe from power loss: {error}"));
+    }
+    failed
+}
+
+/// Puts content in place, side by side; returns the new stat data by position.
+fn put_in_place(
+    site: &Workspace,
+    items: &[Item],
+    report: &mut Report,
+) -> Vec<(usize, std::fs::Metadata)> {
+    let bytes = items.iter().map(|item| item.pointer.size()).sum();
+    site.reporter.expect(Activity::Filling, items.len() as u64, bytes);
+    let work_tree = site.repo.work_tree().expect("items lie in one");
+    let (store, reporter, cancel) = (&*site.store, &*site.reporter, &site.cancel);
+    let next = AtomicUsize::new(0);
+    let results = Mutex::new((Vec::new(), Vec::new()));
+    let work = || {
+        loop {
+            let at = next.fetch_add(1, Ordering::Relaxed);
+            let Some(item) = items.get(at) else { return };
+            let (oid, size) = (item.pointer.oid(), item.pointer.size());
+            let outcome = if cancel.is_cancelled() {
+                Err("Interrupted".to_owned())
+            } else {
+                let filled = store.materialize(work_tree, &item.path, &item.text, oid, size);
+                filled.map_err(|error| error.to_string())
+            };
+            reporter.moved(size);
+            reporter.finished_object();
+            let mut results = results.lock().expect("no holder panics");
+            match outcome {
+                Ok(Outcome::Filled(metadata)) => results.0.push((at, metadata)),
+                // Somebody changed or deleted the file meanwhile: it is theirs.
+                Ok(Outcome::Changed | Outcome::Gone) => {}
+                Ok(Outcome::NotStored) => {
+                    results.1.push((at, "The object vanished from the store".to_owned()));
+                }
+                Err(reason) => results.1.push((at, reason)),
+            }
+        }
+    };
+    std::thread::scope(|scope| {
+        for _ in 1..THREADS.min(items.len()) {
+            scope.spawn(work);
+        }
+        work();
+    });
+    reporter.end();
+    let (filled, failed) = results.into_inner().expect("no holder panics");
+    report.filled += filled.len();
+    report.bytes += filled.iter().map(|(at, _)| items[*at].pointer.size()).sum::<u64>();
+    let failed = failed.into_iter().map(|(at, reason)| (items[at].path.clone(), reason));
+    report.failures.extend(failed);
+    filled
+}

@@ -1,0 +1,279 @@
+//! The proof before a push: every pointer's object is in a lake that others can reach.
+//!
+//! A receipt of the last day is proof; what has none is uploaded if it is owed and stored here, else
+//! the lakes are asked. A lake that exists on this machine alone proves nothing.
+
+use std::collections::{BTreeMap, HashSet};
+
+use crate::config::file::Remote;
+use crate::fs::PathError;
+use crate::lake_url::{LakeUrl, SourceUrl};
+use crate::owed;
+use crate::pointer::{MAX_POINTER_BYTES, Parsed, Pointer, PointerError};
+use crate::repo::attributes::LakePaths;
+use crate::repo::history::FoundBlob;
+use crate::repo::{self, Blob};
+use crate::repo_path::RepoPath;
+use crate::store::Presence;
+use crate::store::receipts::Strength;
+use crate::workspace::Workspace;
+
+/// Most paths that are named for one problem.
+const SHOWN_PATHS: usize = 5;
+
+/// What the proof came to.
+#[derive(Debug, Default)]
+pub struct Verdict {
+    /// Why the push must not go on, one line each, the most telling first.
+    pub problems: Vec<String>,
+    /// What a person should know although the push may go on.
+    pub notes: Vec<String>,
+}
+
+/// Says why a proof could not be attempted.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The repository.
+    #[error(transparent)]
+    Repo(#[from] repo::Error),
+    /// The local state.
+    #[error(transparent)]
+    Path(#[from] PathError),
+}
+
+impl From<Error> for crate::commands::Error {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::Repo(error) => Self::Repo(error),
+            Error::Path(error) => Self::Path(error),
+        }
+    }
+}
+
+/// A pointer that is to be pushed.
+struct Item {
+    path: RepoPath,
+    pointer: Pointer,
+}
+
+/// Problems by cause, with the paths that have them.
+#[derive(Default)]
+struct Problems(BTreeMap<String, Vec<String>>);
+
+impl Problems {
+    fn add(&mut self, cause: impl Into<String>, path: &RepoPath) {
+        self.0.entry(cause.into()).or_default().push(path.display().into_owned());
+    }
+
+    fn into_lines(self) -> Vec<String> {
+        let line = |(cause, mut paths): (String, Vec<String>)| {
+            let count = paths.len();
+            paths.truncate(SHOWN_PATHS);
+            let more = match count - paths.len() {
+                0 => String::new(),
+                more => format!(" and {more} more"),
+            };
+            format!("{count} × {cause}: {}{more}", paths.join(", "))
+        };
+        self.0.into_iter().map(line).collect()
+    }
+}
+
+/// Proves that lakes hold what the blobs point to, uploading what is owed on the way.
+///
+/// # Errors
+/// If the repository or the local state cannot be read.
+pub fn prove(site: &Workspace, blobs: Vec<FoundBlob>) -> Result<Verdict, Error> {
+    let mut problems = Problems::default();
+    let items = sort_out(site, blobs, &mut problems)?;
+    let unproven = |site: &Workspace| -> Result<Vec<usize>, PathError> {
+        let mut list = Vec::new();
+        for (at, item) in items.iter().enumerate() {
+            if !missing_remotes(site, item)?.is_proven() {
+                list.push(at);
+            }
+        }
+        Ok(list)
+    };
+    let mut verdict = Verdict::default();
+    let open = unproven(site)?;
+    if !open.is_empty() {
+        upload(site, open.iter().map(|at| &items[*at]), &mut verdict)?;
+        ask_lakes(site, unproven(site)?.into_iter().map(|at| &items[at]))?;
+    }
+    for item in &items {
+        let missing = missing_remotes(site, item)?;
+        if !missing.is_somewhere {
+            problems.add(cause_of(site, item), &item.path);
+        }
+        for name in &missing.required {
+            problems.add(format!("not in the remote `{name}`, which is required"), &item.path);
+        }
+    }
+    verdict.problems = problems.into_lines();
+    Ok(verdict)
+}
+
+/// Reads the blobs and keeps the pointers; what should be a pointer and is none is a problem.
+fn sort_out(
+    site: &Workspace,
+    blobs: Vec<FoundBlob>,
+    problems: &mut Problems,
+) -> Result<Vec<Item>, Error> {
+    let mut lake_paths = LakePaths::of_work_tree(&site.repo)?;
+    let (mut items, mut seen) = (Vec::new(), HashSet::new());
+    for FoundBlob { id, path } in blobs {
+        let Some(path) = RepoPath::parse(&path) else { continue };
+        let bytes = match site.repo.read_blob(id, MAX_POINTER_BYTES as u64)? {
+            Blob::Content(bytes) => bytes,
+            // Whoever has it got it from the server that it would go to.
+            Blob::Missing => continue,
+            Blob::TooLong(_) => {
+                if lake_paths.contains(&path)? {
+                    problems.add(raw_cause(), &path);
+                }
+                continue;
+            }
+        };
+        match Parsed::of(&bytes) {
+            Parsed::Pointer(pointer, _) => {
+                match pointer.check_names(|source| site.config.hash_of(source)) {
+                    Err(fault) => problems.add(damaged_cause(&fault), &path),
+                    Ok(()) if seen.insert((path.clone(), pointer.clone())) => {
+                        items.push(Item { path, pointer });
+                    }
+                    Ok(()) => {}
+                }
+            }
+            Parsed::Damaged(fault) => problems.add(damaged_cause(&fault), &path),
+            Parsed::Newer => {}
+            Parsed::Content if bytes.is_empty() => {}
+            Parsed::Content => {
+                if lake_paths.contains(&path)? {
+                    problems.add(raw_cause(), &path);
+                }
+            }
+        }
+    }
+    Ok(items)
+}
+
+fn raw_cause() -> String {
+    "content in git where a pointer belongs (`git add --renormalize .` and a new commit convert it)"
+        .to_owned()
+}
+
+fn damaged_cause(fault: &PointerError) -> String {
+    format!("a damaged pointer, {fault} (restore the file and commit again)")
+}
+
+/// Which lakes an item still needs.
+struct Missing {
+    is_somewhere: bool,
+    required: Vec<String>,
+}
+
+impl Missing {
+    fn is_proven(&self) -> bool {
+        self.is_somewhere && self.required.is_empty()
+    }
+}
+
+fn missing_remotes(site: &Workspace, item: &Item) -> Result<Missing, PathError> {
+    let mut held: HashSet<LakeUrl> = HashSet::new();
+    for source in site.config.candidates(&item.pointer, &item.path) {
+        let receipt = site.receipts.get(&source)?;
+        if receipt.is_some_and(|receipt| receipt.is_fresh() && receipt.size == item.pointer.size()) {
+            held.insert(source.lake);
+        }
+    }
+    let counts = |url: &LakeUrl| site.config.remote_at(url).is_none_or(|remote| !remote.local);
+    let required = site.config.remotes.iter().filter(|remote| {
+        remote.required && remote.applies_to(&item.path) && !held.contains(&remote.url)
+    });
+    Ok(Missing {
+        is_somewhere: held.iter().any(counts),
+        required: required.map(|remote| remote.name.clone()).collect(),
+    })
+}
+
+/// Uploads what items still owe, as far as the store has it and the remotes are accepted.
+fn upload<'a>(
+    site: &Workspace,
+    items: impl Iterator<Item = &'a Item>,
+    verdict: &mut Verdict,
+) -> Result<(), PathError> {
+    let stored = items.filter(|item| {
+        let presence = site.store.presence(item.pointer.oid(), item.pointer.size());
+        presence.is_ok_and(|presence| presence != Presence::Absent)
+    });
+    let owed = owed::of_pointers(site, stored.map(|item| (&item.path, &item.pointer)))?;
+    let (report, due) = owed::pay(site, owed)?;
+    let mut causes: BTreeMap<String, usize> = BTreeMap::new();
+    for (_, failure) in &report.failures {
+        *causes.entry(failure.to_string()).or_default() += 1;
+    }
+    verdict.notes.extend(causes.into_iter().map(|(cause, count)| format!("{count} × {cause}")));
+    for (url, count) in due.unaccepted {
+        verdict.notes.push(format!(
+            "{count} × not sent to `{url}`, which this clone has not accepted: `git lake trust {url}`"
+        ));
+    }
+    Ok(())
+}
+
+/// Asks the lakes that are named for what no receipt proves.
+fn ask_lakes<'a>(
+    site: &Workspace,
+    items: impl Iterator<Item = &'a Item>,
+) -> Result<(), PathError> {
+    let transfer = site.transfer();
+    for item in items {
+        for source in site.config.candidates(&item.pointer, &item.path) {
+            let open = transfer.lakes.at(&source.lake);
+            let found = open.usable().and_then(|lake| {
+                let found = lake.stat(&source.name);
+                open.note(&found);
+                found
+            });
+            if let Ok(Some(info)) = found
+                && info.size == item.pointer.size()
+            {
+                record(site, &source, info.size)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn record(site: &Workspace, source: &SourceUrl, size: u64) -> Result<(), PathError> {
+    let transfer = site.transfer();
+    let open = transfer.lakes.at(&source.lake);
+    let id = open.declaration().ok().and_then(|declaration| declaration.id.clone());
+    let proof = (source.name.clone(), size, Strength::Size);
+    site.receipts.add(&source.lake, id.as_ref().map(crate::lake::LakeId::as_str), &[proof])
+}
+
+/// Says why nobody else could get the item.
+fn cause_of(site: &Workspace, item: &Item) -> String {
+    let remotes: Vec<&Remote> = item
+        .pointer
+        .sources()
+        .iter()
+        .filter_map(|source| site.config.remote_at(&source.lake))
+        .collect();
+    if item.pointer.sources().is_empty() && site.config.remotes.is_empty() {
+        return "no lake is known (name one with `git lake init URL`)".to_owned();
+    }
+    if !remotes.is_empty() && remotes.iter().all(|remote| remote.local) {
+        return "only in a lake of this machine (name one that others reach with `git lake init URL`)"
+            .to_owned();
+    }
+    let stored = site.store.presence(item.pointer.oid(), item.pointer.size());
+    if stored.is_ok_and(|presence| presence != Presence::Absent) {
+        "not in any lake yet (`git lake push` uploads it once the lake can be reached)".to_owned()
+    } else {
+        "not in any lake, and not in this clone either (find a copy of the file and `git add` it again)"
+            .to_owned()
+    }
+}
