@@ -77,7 +77,7 @@ pub fn left(
     let Some(work_tree) = site.repo.work_tree() else {
         return Ok(Vec::new());
     };
-    let mut lake_paths = LakePaths::of_work_tree(&site.repo)?;
+    let mut lake_paths = LakePaths::of_work_tree(&site.repo, index)?;
     let mut items = Vec::new();
     for entry in index.entries() {
         let is_candidate = entry.stage == 0
@@ -131,8 +131,10 @@ pub fn fill(site: &Workspace, items: Vec<Item>) -> Result<Report, Error> {
     let before: Vec<_> = ready.iter().map(|item| change(item, StatUpdate::SizeZero)).collect();
     index_stat::patch(index_path, hash_len, &before, PATIENCE)?;
     let after = put_in_place(site, &ready, &mut report);
-    let after: Vec<_> =
-        after.into_iter().map(|(at, metadata)| change(&ready[at], StatUpdate::Of(metadata))).collect();
+    let after: Vec<_> = after
+        .into_iter()
+        .map(|(at, metadata)| change(&ready[at], StatUpdate::Of(metadata)))
+        .collect();
     // Without this step git compares each file once more, and then knows.
     if let Err(error) = index_stat::patch(index_path, hash_len, &after, PATIENCE) {
         site.reporter.warn(&format!("The next `git status` will take longer: {error}"));
@@ -165,7 +167,8 @@ fn fetch(site: &Workspace, items: &[Item]) -> HashMap<Oid, String> {
     }
     drop(downloads);
     if let Err(error) = site.store.sync() {
-        site.reporter.warn(&format!("Could not make fetched objects safe from power loss: {error}"));
+        site.reporter
+            .warn(&format!("Could not make fetched objects safe from power loss: {error}"));
     }
     failed
 }

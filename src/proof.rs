@@ -120,7 +120,8 @@ fn sort_out(
     blobs: Vec<FoundBlob>,
     problems: &mut Problems,
 ) -> Result<Vec<Item>, Error> {
-    let mut lake_paths = LakePaths::of_work_tree(&site.repo)?;
+    let index = site.repo.index().map_err(repo::Error::from)?;
+    let mut lake_paths = LakePaths::of_work_tree(&site.repo, &index)?;
     let (mut items, mut seen) = (Vec::new(), HashSet::new());
     for FoundBlob { id, path } in blobs {
         let Some(path) = RepoPath::parse(&path) else { continue };
@@ -183,7 +184,8 @@ fn missing_remotes(site: &Workspace, item: &Item) -> Result<Missing, PathError> 
     let mut held: HashSet<LakeUrl> = HashSet::new();
     for source in site.config.candidates(&item.pointer, &item.path) {
         let receipt = site.receipts.get(&source)?;
-        if receipt.is_some_and(|receipt| receipt.is_fresh() && receipt.size == item.pointer.size()) {
+        if receipt.is_some_and(|receipt| receipt.is_fresh() && receipt.size == item.pointer.size())
+        {
             held.insert(source.lake);
         }
     }
@@ -223,10 +225,7 @@ fn upload<'a>(
 }
 
 /// Asks the lakes that are named for what no receipt proves.
-fn ask_lakes<'a>(
-    site: &Workspace,
-    items: impl Iterator<Item = &'a Item>,
-) -> Result<(), PathError> {
+fn ask_lakes<'a>(site: &Workspace, items: impl Iterator<Item = &'a Item>) -> Result<(), PathError> {
     let transfer = site.transfer();
     for item in items {
         for source in site.config.candidates(&item.pointer, &item.path) {

@@ -66,9 +66,10 @@ fn hint(error: &Error) -> Option<String> {
 fn repo_hint(error: &repo::Error) -> Option<String> {
     match error {
         repo::Error::NotARepository { .. } => Some("make a repository with `git init`".into()),
-        repo::Error::Foreign { path } => {
-            Some(format!("if you trust it, `git config --global --add safe.directory '{}'`", path.display()))
-        }
+        repo::Error::Foreign { path } => Some(format!(
+            "if you trust it, `git config --global --add safe.directory '{}'`",
+            path.display()
+        )),
         _ => None,
     }
 }
@@ -78,7 +79,9 @@ fn lake_hint(error: &LakeError) -> Option<String> {
         LakeError::Unreachable { url, obstacle: Obstacle::NotDeclared | Obstacle::NoFolder } => {
             Some(format!("if it is mounted and new, make it a lake with `git lake init {url}`"))
         }
-        LakeError::NoParent { .. } => Some("check that the share is mounted, or add `--create`".into()),
+        LakeError::NoParent { .. } => {
+            Some("check that the share is mounted, or add `--create`".into())
+        }
         _ => None,
     }
 }

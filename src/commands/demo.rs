@@ -7,4 +7,6 @@ pub struct Args {}
 ///
 /// # Errors
 /// Never.
-pub fn run(_: &Context, _: &Args) -> super::Result { Ok(Exit::Done) }
+pub fn run(_: &Context, _: &Args) -> super::Result {
+    Ok(Exit::Done)
+}

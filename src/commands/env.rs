@@ -36,7 +36,10 @@ pub fn run(context: &Context, _: &Args) -> super::Result {
             (remote.upload && !accepted.contains(&remote.url), "not accepted"),
         ];
         notes.extend(flags.iter().filter(|flag| flag.0).map(|flag| flag.1.to_owned()));
-        print(&format!("remote.{}", remote.name), format!("{} ({})", remote.url, notes.join(", ")))?;
+        print(
+            &format!("remote.{}", remote.name),
+            format!("{} ({})", remote.url, notes.join(", ")),
+        )?;
     }
     for hook in Hook::ALL {
         let is_active = hooks::state(&site.repo, hook)?.is_active();

@@ -36,8 +36,7 @@ pub fn run(context: &Context, args: &Args) -> super::Result {
 fn pre_push(context: &Context, args: &Args) -> super::Result {
     let mut input = Vec::new();
     std::io::stdin().lock().take(MAX_INPUT_BYTES).read_to_end(&mut input)?;
-    let updates =
-        RefUpdate::parse_all(&input).map_err(|error| Error::Usage(error.to_string()))?;
+    let updates = RefUpdate::parse_all(&input).map_err(|error| Error::Usage(error.to_string()))?;
     if updates.iter().all(|update| update.sent().is_none()) {
         return Ok(Exit::Done);
     }

@@ -120,11 +120,16 @@ pub(super) fn parse_url(typed: &str, folder: &Path) -> Result<LakeUrl, Error> {
 
 /// Returns the folder lake that a repository gets when nobody named one.
 fn own_folder(top: &Path) -> Result<LakeUrl, Error> {
-    let data = env::data_folder()
-        .ok_or_else(|| Error::Refused("There is no home folder for a lake: name one with `git lake init URL`".into()))?;
+    let data = env::data_folder().ok_or_else(|| {
+        Error::Refused(
+            "There is no home folder for a lake: name one with `git lake init URL`".into(),
+        )
+    })?;
     let name = top.file_name().unwrap_or_default().to_string_lossy();
-    let name: String =
-        name.chars().map(|c| if c.is_alphanumeric() || "-_.".contains(c) { c } else { '-' }).collect();
+    let name: String = name
+        .chars()
+        .map(|c| if c.is_alphanumeric() || "-_.".contains(c) { c } else { '-' })
+        .collect();
     // Two repositories of one name get two lakes.
     let key = Oid::of(&crate::repo_path::os_path_to_bytes(top)).to_hex();
     let folder = data.join("git-lake").join("lakes").join(format!("{name}-{}", &key[..8]));

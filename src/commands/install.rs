@@ -87,6 +87,8 @@ fn open(is_system: bool) -> Result<ConfigFile, Error> {
     } else {
         gitconfig::user_file(&environment)
     };
-    let path = path.ok_or_else(|| Error::Refused("There is no home folder to find git's configuration in".into()))?;
+    let path = path.ok_or_else(|| {
+        Error::Refused("There is no home folder to find git's configuration in".into())
+    })?;
     Ok(ConfigFile::open(&path)?)
 }

@@ -128,7 +128,8 @@ impl Context {
     fn work_tree(&self) -> std::result::Result<(Repo, PathBuf), Error> {
         let repo = Repo::discover(&self.folder)?;
         let top = repo.work_tree().map(ToOwned::to_owned);
-        let top = top.ok_or_else(|| Error::Refused("A bare repository has no work tree for this".into()))?;
+        let top = top
+            .ok_or_else(|| Error::Refused("A bare repository has no work tree for this".into()))?;
         Ok((repo, top))
     }
 }

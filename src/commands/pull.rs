@@ -56,7 +56,11 @@ fn matching_paths(context: &Context, pathspecs: &[OsString]) -> Result<HashSet<V
     let args: Vec<OsString> =
         fixed.iter().map(OsString::from).chain(pathspecs.iter().cloned()).collect();
     let listed = git.run(&args, b"")?.stdout;
-    Ok(listed.split(|byte| *byte == 0).filter(|path| !path.is_empty()).map(<[u8]>::to_vec).collect())
+    Ok(listed
+        .split(|byte| *byte == 0)
+        .filter(|path| !path.is_empty())
+        .map(<[u8]>::to_vec)
+        .collect())
 }
 
 /// Tells one line for each cause, naming a few paths.

@@ -52,7 +52,11 @@ pub fn run(context: &Context, args: &Args) -> super::Result {
     let (report, due) = owed::pay(&site, owed.into_values().collect())?;
     finish::tell(&site, &report, &due);
     owed::settle(&site, Look::Everywhere)?;
-    let there = if report.already > 0 { format!(", {} there already", report.already) } else { String::new() };
+    let there = if report.already > 0 {
+        format!(", {} there already", report.already)
+    } else {
+        String::new()
+    };
     context.ui.status(&format!(
         "{} uploaded ({}){there}.",
         counted(report.sent, "object", "objects"),

@@ -45,7 +45,8 @@ pub fn run(context: &Context, args: &Args) -> super::Result {
     let mut owed: BTreeMap<LakeUrl, Owed> = BTreeMap::new();
     for record in owed::settle(&site, Look::Everywhere)? {
         let is_accepted = accepted.contains(&record.url.lake);
-        let entry = owed.entry(record.url.lake).or_insert(Owed { objects: 0, bytes: 0, is_accepted });
+        let entry =
+            owed.entry(record.url.lake).or_insert(Owed { objects: 0, bytes: 0, is_accepted });
         entry.objects += 1;
         entry.bytes += record.size;
     }

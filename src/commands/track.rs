@@ -50,7 +50,8 @@ pub struct UntrackArgs {
 }
 
 fn parse_size(text: &str) -> Result<u64, String> {
-    size::parse(text).ok_or_else(|| "a size is a number with a unit, such as 500k or 10M".to_owned())
+    size::parse(text)
+        .ok_or_else(|| "a size is a number with a unit, such as 500k or 10M".to_owned())
 }
 
 /// Runs `git lake track`.
@@ -109,9 +110,8 @@ pub fn untrack(context: &Context, args: &UntrackArgs) -> super::Result {
         )));
     }
     let text = read_small(&attributes, MAX_ATTRIBUTES_BYTES)?.unwrap_or_default();
-    let keep = |line: &&[u8]| {
-        !lake_pattern(line).is_some_and(|pattern| args.patterns.contains(&pattern))
-    };
+    let keep =
+        |line: &&[u8]| !lake_pattern(line).is_some_and(|pattern| args.patterns.contains(&pattern));
     let lines: Vec<&[u8]> = text.split(|byte| *byte == b'\n').filter(keep).collect();
     write_atomic(&attributes, &lines.join(&b'\n'), Shared::Yes)?;
     context.ui.status("Files that are pointers in git stay so until `git add --renormalize .`.");
@@ -130,7 +130,10 @@ fn lake_pattern(line: &[u8]) -> Option<String> {
     let line = line.trim();
     let (pattern, rest) = match line.strip_prefix('"') {
         Some(quoted) => {
-            let end = quoted.char_indices().find(|(at, c)| *c == '"' && !quoted[..*at].ends_with('\\'))?.0;
+            let end = quoted
+                .char_indices()
+                .find(|(at, c)| *c == '"' && !quoted[..*at].ends_with('\\'))?
+                .0;
             (unquoted(&quoted[..end]), &quoted[end + 1..])
         }
         None => {
@@ -144,10 +147,11 @@ fn lake_pattern(line: &[u8]) -> Option<String> {
 
 /// Quotes a pattern as C does, where `.gitattributes` needs it (gitattributes(5)).
 fn quoted(pattern: &[u8]) -> String {
-    let needs_quotes = pattern.iter().any(|c| c.is_ascii_whitespace() || c.is_ascii_control() || !c.is_ascii())
-        || pattern.starts_with(b"\"")
-        || pattern.starts_with(b"#")
-        || pattern.starts_with(b"!");
+    let needs_quotes =
+        pattern.iter().any(|c| c.is_ascii_whitespace() || c.is_ascii_control() || !c.is_ascii())
+            || pattern.starts_with(b"\"")
+            || pattern.starts_with(b"#")
+            || pattern.starts_with(b"!");
     if !needs_quotes {
         return String::from_utf8_lossy(pattern).into_owned();
     }
@@ -179,7 +183,8 @@ fn unquoted(text: &str) -> String {
             Some(b't') => bytes.push(b'\t'),
             Some(first @ b'0'..=b'3') => {
                 let digits = [*first, *rest.next().unwrap_or(&b'0'), *rest.next().unwrap_or(&b'0')];
-                let value = digits.iter().fold(0u32, |sum, c| sum * 8 + u32::from(c.saturating_sub(b'0')));
+                let value =
+                    digits.iter().fold(0u32, |sum, c| sum * 8 + u32::from(c.saturating_sub(b'0')));
                 bytes.push(u8::try_from(value).unwrap_or(b'?'));
             }
             Some(other) => bytes.push(*other),
@@ -208,7 +213,8 @@ fn lines_for_large_files(context: &Context, size: u64) -> Result<Vec<String>, Er
     let mut lines = Vec::new();
     for name in listed.split(|byte| *byte == 0).filter(|name| !name.is_empty()) {
         let path = context.folder.join(crate::repo_path::bytes_to_os_path(name));
-        let is_large = std::fs::symlink_metadata(path).is_ok_and(|found| found.is_file() && found.len() > size);
+        let is_large = std::fs::symlink_metadata(path)
+            .is_ok_and(|found| found.is_file() && found.len() > size);
         let base = name.rsplit(|byte| *byte == b'/').next().unwrap_or(name);
         if is_large && NEVER_TRACKED.iter().all(|(never, _)| never.as_bytes() != base) {
             // The slash anchors the pattern to this folder.
@@ -225,9 +231,10 @@ fn protect_special_files(
     repo: &crate::repo::Repo,
     attributes: &Path,
 ) -> Result<(), Error> {
+    let index = repo.index()?;
     for (name, wanted) in NEVER_TRACKED {
         let path = RepoPath::parse(name.as_bytes()).expect("a path");
-        if LakePaths::of_work_tree(repo)?.contains(&path)? {
+        if LakePaths::of_work_tree(repo, &index)?.contains(&path)? {
             add_attribute_line(attributes, &format!("{name} {wanted}"))?;
             context.ui.status(&format!("`{name}` is left to git."));
         }
@@ -238,9 +245,10 @@ fn protect_special_files(
 /// Says how to convert files that git holds already.
 fn tell_about_unconverted(context: &Context) -> Result<(), Error> {
     let site = context.open(Unknown::PassOver)?;
-    let mut lake_paths = LakePaths::of_work_tree(&site.repo)?;
+    let index = site.repo.index()?;
+    let mut lake_paths = LakePaths::of_work_tree(&site.repo, &index)?;
     let mut unconverted = 0;
-    for entry in site.repo.index()?.entries().filter(|entry| entry.kind.is_file()) {
+    for entry in index.entries().filter(|entry| entry.kind.is_file()) {
         if lake_paths.contains_bytes(entry.path)? {
             let is_pointer = match site.repo.read_blob(entry.id, MAX_POINTER_BYTES as u64)? {
                 Blob::Content(bytes) => bytes.is_empty() || Parsed::of(&bytes) != Parsed::Content,
@@ -265,7 +273,9 @@ mod tests {
 
     #[test]
     fn patterns_survive_quoting() {
-        for pattern in ["*.png", "with blank.npy", "tab\there", "quo\"te\\", "uml\u{e4}ut*", "#hash", "!bang"] {
+        for pattern in
+            ["*.png", "with blank.npy", "tab\there", "quo\"te\\", "uml\u{e4}ut*", "#hash", "!bang"]
+        {
             let line = format!("{} {ATTRIBUTES}", quoted(pattern.as_bytes()));
             assert_eq!(lake_pattern(line.as_bytes()).as_deref(), Some(pattern), "{line}");
         }

@@ -335,9 +335,8 @@ pub fn merge(base: &str, ours: &str, theirs: &str) -> Option<String> {
         _ => Settings::parse(text, Unknown::Refuse).ok().map(|settings| settings.remotes),
     };
     let (base, our_remotes, their_remotes) = (parse(base)?, parse(ours)?, parse(theirs)?);
-    let by_name = |remotes: &[Remote], name: &str| {
-        remotes.iter().find(|remote| remote.name == name).cloned()
-    };
+    let by_name =
+        |remotes: &[Remote], name: &str| remotes.iter().find(|remote| remote.name == name).cloned();
     let mut document: DocumentMut = ours.parse().ok()?;
     let their_document: DocumentMut = theirs.parse().ok()?;
     let table_of = |name: &str| {
@@ -357,12 +356,11 @@ pub fn merge(base: &str, ours: &str, theirs: &str) -> Option<String> {
         }
         let entry = document.entry("remote").or_insert(Item::ArrayOfTables(ArrayOfTables::new()));
         let tables = entry.as_array_of_tables_mut()?;
-        let at = tables.iter().position(|table| {
-            table.get("name").and_then(Item::as_str) == Some(name)
-        });
+        let at =
+            tables.iter().position(|table| table.get("name").and_then(Item::as_str) == Some(name));
         match (at, they.is_some()) {
             (Some(at), true) => *tables.get_mut(at)? = table_of(name)?,
-            (Some(at), false) => tables.remove(at),
+            (Some(at), false) => drop(tables.remove(at)),
             (None, true) => tables.push(table_of(name)?),
             (None, false) => {}
         }

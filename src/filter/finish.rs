@@ -5,7 +5,6 @@
 //! whatever does not work out stays in the queue.
 
 use std::collections::{BTreeMap, HashSet};
-use std::fmt::Display;
 
 use super::clean::Emitted;
 use crate::config::UploadAt;
@@ -155,7 +154,8 @@ pub fn tell(site: &Workspace, report: &upload::Report, due: &owed::Due) {
             "{count} {objects} owed to `{url}`, which this clone has not accepted: `git lake trust {url}`"
         ));
     }
-    if !(causes.is_empty() && due.unaccepted.is_empty()) && !hooks::is_push_guarded(&site.repo) {
+    let is_settled = causes.is_empty() && due.unaccepted.is_empty();
+    if !is_settled && !hooks::is_push_guarded(&site.repo) {
         site.reporter.warn(
             "The pre-push hook is not active, so `git push` will not check this: `git lake init` says how.",
         );
@@ -163,7 +163,7 @@ pub fn tell(site: &Workspace, report: &upload::Report, due: &owed::Due) {
 }
 
 /// Words an error with the errors below it.
-fn with_cause(error: &(impl std::error::Error + Display)) -> String {
+fn with_cause(error: &impl std::error::Error) -> String {
     let mut text = error.to_string();
     let mut below = error.source();
     while let Some(cause) = below {

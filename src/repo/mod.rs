@@ -21,6 +21,10 @@ pub mod index_stat;
 mod objects;
 mod open;
 pub mod process;
+#[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
+mod tests;
 mod values;
 
 pub use blob_id::BlobId;

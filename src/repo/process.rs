@@ -60,6 +60,8 @@ pub struct Git {
     program: PathBuf,
     folder: PathBuf,
     variables: Vec<(&'static str, Option<OsString>)>,
+    #[cfg(test)]
+    is_hermetic: bool,
 }
 
 impl Git {
@@ -75,6 +77,8 @@ impl Git {
             folder: folder.to_owned(),
             // Nothing here may write the index as a side effect.
             variables: vec![("GIT_OPTIONAL_LOCKS", Some("0".into()))],
+            #[cfg(test)]
+            is_hermetic: false,
         })
     }
 
@@ -95,6 +99,34 @@ impl Git {
             ("GIT_PREFIX", None),
         ]);
         Ok(git)
+    }
+
+    /// Returns any program as it runs in tests: nothing of this machine's or user's settings.
+    #[cfg(test)]
+    pub(super) fn hermetic(program: Option<PathBuf>, folder: &Path, home: &Path) -> Self {
+        let mut git = Self::find(&Environment::read(), folder).expect("git is installed");
+        let path = Environment::read().search_path;
+        git.program = program.unwrap_or(git.program);
+        git.is_hermetic = true;
+        git.variables = vec![
+            ("PATH", path),
+            ("HOME", Some(home.into())),
+            ("GIT_CONFIG_NOSYSTEM", Some("1".into())),
+            ("GIT_AUTHOR_NAME", Some("A".into())),
+            ("GIT_AUTHOR_EMAIL", Some("a@example.org".into())),
+            ("GIT_AUTHOR_DATE", Some("2020-01-01T00:00:00Z".into())),
+            ("GIT_COMMITTER_NAME", Some("A".into())),
+            ("GIT_COMMITTER_EMAIL", Some("a@example.org".into())),
+            ("GIT_COMMITTER_DATE", Some("2020-01-01T00:00:00Z".into())),
+        ];
+        git
+    }
+
+    /// Sets a variable for all that runs from now on.
+    #[cfg(test)]
+    pub(super) fn with(mut self, name: &'static str, value: impl Into<OsString>) -> Self {
+        self.variables.push((name, Some(value.into())));
+        self
     }
 
     /// Runs git to its end with `stdin` as its input.
@@ -122,6 +154,10 @@ impl Git {
         #[expect(clippy::disallowed_methods, reason = "the one place that starts git")]
         let mut builder = Command::new(&self.program);
         builder.args(args).current_dir(&self.folder);
+        #[cfg(test)]
+        if self.is_hermetic {
+            builder.env_clear();
+        }
         for (name, value) in &self.variables {
             match value {
                 Some(value) => builder.env(name, value),

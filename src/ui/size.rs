@@ -47,7 +47,15 @@ mod tests {
 
     #[test]
     fn sizes_are_short_and_true() {
-        let table = [(0, "0 bytes"), (1, "1 byte"), (1023, "1023 bytes"), (1024, "1.0 KiB"), (20480, "20 KiB"), (1 << 20, "1.0 MiB"), (u64::MAX, "16 EiB")];
+        let table = [
+            (0, "0 bytes"),
+            (1, "1 byte"),
+            (1023, "1023 bytes"),
+            (1024, "1.0 KiB"),
+            (20480, "20 KiB"),
+            (1 << 20, "1.0 MiB"),
+            (u64::MAX, "16 EiB"),
+        ];
         for (bytes, text) in table {
             assert_eq!(human(bytes), text);
         }
@@ -55,7 +63,16 @@ mod tests {
 
     #[test]
     fn sizes_are_read_as_people_type_them() {
-        let table = [("500", Some(500)), ("10k", Some(10240)), ("4M", Some(4 << 20)), ("1.5 GiB", Some(3 << 29)), ("x", None), ("1 parsec", None), ("", None), ("99999999999999999999", None)];
+        let table = [
+            ("500", Some(500)),
+            ("10k", Some(10240)),
+            ("4M", Some(4 << 20)),
+            ("1.5 GiB", Some(3 << 29)),
+            ("x", None),
+            ("1 parsec", None),
+            ("", None),
+            ("99999999999999999999", None),
+        ];
         for (text, bytes) in table {
             assert_eq!(parse(text), bytes, "{text}");
         }

@@ -3,6 +3,7 @@
 use gix::bstr::ByteSlice as _;
 use gix::worktree::stack::state::attributes::Source;
 
+use super::index::Index;
 use super::{Error, Repo};
 use crate::repo_path::RepoPath;
 
@@ -21,11 +22,11 @@ impl<'repo> LakePaths<'repo> {
     /// Reads attributes as `git add` does: from the work tree, or where it has none from the index.
     ///
     /// # Errors
-    /// If the index or the attribute files of the user or the system cannot be read.
-    pub fn of_work_tree(repo: &'repo Repo) -> Result<Self, Error> {
+    /// If the attribute files of the user or the system cannot be read.
+    pub fn of_work_tree(repo: &'repo Repo, index: &Index) -> Result<Self, Error> {
         // Only the entries that matter: decoding all of a large index takes much longer.
         let mut state = gix::index::State::new(repo.git.object_hash());
-        for entry in repo.index()?.entries() {
+        for entry in index.entries() {
             let is_attributes = entry.path.ends_with(b".gitattributes") && entry.kind.is_file();
             if is_attributes && entry.stage == 0 {
                 state.dangerously_push_entry(
@@ -95,3 +96,6 @@ impl std::fmt::Debug for LakePaths<'_> {
 fn failed(source: gix::Error) -> Error {
     Error::Attributes { source: source.into() }
 }
+
+#[cfg(test)]
+mod tests;

@@ -223,3 +223,6 @@ fn tree_blobs(git: &Git, treeish: &str, add: &mut dyn FnMut(FoundBlob)) -> Resul
     stream.finish()?;
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

@@ -130,11 +130,14 @@ pub struct Installed {
 
 /// Returns the folder in which git looks for hooks (`core.hooksPath`, else in the common git dir).
 pub fn folder(repo: &Repo) -> PathBuf {
-    match repo.config_path("core.hooksPath") {
-        // Relative to where hooks run (git-config(1)).
-        Some(path) => repo.work_tree().unwrap_or(repo.git_dir()).join(path),
-        None => repo.common_dir().join("hooks"),
-    }
+    let Some(named) = repo.config_string("core.hooksPath") else {
+        return repo.common_dir().join("hooks");
+    };
+    // A `~` without a home folder stays as it is: git finds no hooks there either.
+    let path = repo.config_path("core.hooksPath");
+    let path = path.unwrap_or_else(|| PathBuf::from(named));
+    // Relative to where hooks run (git-config(1)).
+    repo.work_tree().unwrap_or(repo.git_dir()).join(path)
 }
 
 /// Returns the state of a hook.
@@ -270,3 +273,6 @@ fn is_executable(path: &Path) -> bool {
 fn make_executable(_: &std::fs::File) -> std::io::Result<()> {
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

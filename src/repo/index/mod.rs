@@ -295,3 +295,6 @@ impl Index {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

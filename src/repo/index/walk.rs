@@ -66,7 +66,8 @@ pub(super) fn walk(bytes: &[u8], hash_len: usize) -> Result<Walked, Flaw> {
         version,
         position: 12,
         slots: Vec::with_capacity(count.min(possible)),
-        arena: Vec::new(),
+        // Paths unpacked are seldom more than the entries; memory is taken as it is filled.
+        arena: Vec::with_capacity(if version == 4 { body.len() } else { 0 }),
         last_stage: 0,
         disorder: None,
     };
@@ -113,34 +114,46 @@ impl Walker<'_> {
             fixed += 2;
         }
         let begin = u32_of(self.position);
-        let (path, path_len) = if self.version == 4 {
-            let (path, path_len, used) = self.compressed_path(&entry[fixed..])?;
+        let (path, path_len, shared) = if self.version == 4 {
+            let (path, path_len, used, shared) = self.compressed_path(flags, &entry[fixed..])?;
             self.position += fixed + used;
-            (path, path_len)
+            (path, path_len, shared)
         } else {
             let path_len = path_len(flags, &entry[fixed..]).ok_or(TRUNCATED)?;
             let path = u32_of(self.position + fixed);
             // One to eight zeros end an entry at a multiple of eight bytes from its beginning.
             self.position += (fixed + path_len + 8) & !7;
-            (path, u32_of(path_len))
+            (path, u32_of(path_len), 0)
         };
         if path_len == 0 {
             self.disorder = Some("a path is empty");
         }
         let slot = Slot { entry: begin, path, path_len };
-        self.check_order(slot, stage(flags));
+        self.check_order(slot, shared, stage(flags));
         self.slots.push(slot);
         Ok(())
     }
 
-    /// Unpacks a path of version 4 into the arena; returns where it is and how many bytes it used.
-    fn compressed_path(&mut self, bytes: &[u8]) -> Result<(u32, u32, usize), Flaw> {
+    /// Unpacks a path of version 4 into the arena.
+    ///
+    /// Returns where it is, its length, how many bytes it used and how many came from the last path.
+    fn compressed_path(
+        &mut self,
+        flags: u16,
+        bytes: &[u8],
+    ) -> Result<(u32, u32, usize, usize), Flaw> {
         const BAD: Flaw = Flaw::Damaged("a compressed path is wrong");
         let (stripped, varint_len) = varint(bytes).ok_or(BAD)?;
-        let suffix = &bytes[varint_len..];
-        let suffix_len = suffix.iter().position(|byte| *byte == 0).ok_or(BAD)?;
         let last = self.slots.last().copied().unwrap_or(Slot { entry: 0, path: 0, path_len: 0 });
         let kept = (last.path_len as usize).checked_sub(stripped).ok_or(BAD)?;
+        let suffix = &bytes[varint_len..];
+        // The flags hold the length of the whole path, unless it is very long.
+        let suffix_len = match usize::from(flags & LONG_PATH) {
+            len if len < usize::from(LONG_PATH) => len.checked_sub(kept),
+            _ => suffix.iter().position(|byte| *byte == 0),
+        };
+        let suffix_len = suffix_len.filter(|len| suffix.get(*len) == Some(&0));
+        let suffix_len = suffix_len.ok_or(BAD)?;
         let path_len = kept + suffix_len;
         let path = self.arena.len();
         if path_len > MAX_PATH_BYTES || u32::try_from(path + path_len).is_err() {
@@ -150,14 +163,16 @@ impl Walker<'_> {
         self.arena.extend_from_within(prefix);
         self.arena.extend_from_slice(&suffix[..suffix_len]);
         let used = varint_len + suffix_len + 1;
-        Ok((u32_of(path), u32_of(path_len), used))
+        Ok((u32_of(path), u32_of(path_len), used, kept))
     }
 
     /// Checks that entries are ordered, since paths are found by bisection.
-    fn check_order(&mut self, slot: Slot, stage: u8) {
+    ///
+    /// `shared` bytes at the beginning are known to be those of the entry before.
+    fn check_order(&mut self, slot: Slot, shared: usize, stage: u8) {
         let path_of = |slot: Slot| {
             let backing = if self.version == 4 { &self.arena } else { self.body };
-            &backing[slot.path as usize..slot.path as usize + slot.path_len as usize]
+            &backing[slot.path as usize + shared..slot.path as usize + slot.path_len as usize]
         };
         if let Some(last) = self.slots.last() {
             match path_of(*last).cmp(path_of(slot)) {

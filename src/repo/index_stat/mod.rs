@@ -200,3 +200,6 @@ fn seal(bytes: &mut [u8], hash_len: usize) -> Result<(), super::Cause> {
     checksum.copy_from_slice(digest.as_slice());
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;
