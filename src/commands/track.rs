@@ -142,7 +142,7 @@ fn lake_pattern(line: &[u8]) -> Option<String> {
         }
     };
     let is_lake = rest.split_whitespace().any(|attribute| attribute == "filter=lake");
-    (is_lake && !pattern.starts_with('#')).then_some(pattern)
+    (is_lake && !line.starts_with('#')).then_some(pattern)
 }
 
 /// Quotes a pattern as C does, where `.gitattributes` needs it (gitattributes(5)).

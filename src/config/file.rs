@@ -341,7 +341,11 @@ pub fn merge(base: &str, ours: &str, theirs: &str) -> Option<String> {
     let their_document: DocumentMut = theirs.parse().ok()?;
     let table_of = |name: &str| {
         let tables = their_document.get("remote")?.as_array_of_tables()?;
-        tables.iter().find(|table| table.get("name").and_then(Item::as_str) == Some(name)).cloned()
+        let named = |table: &&Table| table.get("name").and_then(Item::as_str) == Some(name);
+        let mut table = tables.iter().find(named)?.clone();
+        // Its place in their file means nothing in ours.
+        table.set_position(None);
+        Some(table)
     };
     let names = base.iter().chain(&their_remotes).map(|remote| remote.name.as_str());
     let mut seen = std::collections::BTreeSet::new();

@@ -77,6 +77,14 @@ struct Log {
     file: File,
 }
 
+impl Drop for Log {
+    fn drop(&mut self) {
+        // Closing alone is not enough: a child that was forked meanwhile may still hold the file. If
+        // it cannot be unlocked, it is folded into another log a little later.
+        drop(self.file.unlock());
+    }
+}
+
 impl Queue {
     /// Names the queue below `store_root`; touches nothing.
     pub fn at(store_root: &Path) -> Self {
@@ -177,7 +185,7 @@ impl Queue {
         for path in folded {
             if_exists(std::fs::remove_file(&path)).context(&path)?;
         }
-        Ok(())
+        lock.unlock().context(&lock_path)
     }
 
     fn append(&self, lines: &str) -> Result<(), PathError> {
