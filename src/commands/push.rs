@@ -30,7 +30,9 @@ pub struct Args {
 /// If the clone or its history cannot be read.
 pub fn run(context: &Context, args: &Args) -> super::Result {
     let site = context.workspace()?;
-    site.store.sync()?;
+    if let Err(error) = site.store.sync_recorded() {
+        context.ui.warning(&error.to_string());
+    }
     let mut owed: BTreeMap<SourceUrl, Owed> = BTreeMap::new();
     let mut add = |list: Vec<Owed>| {
         owed.extend(list.into_iter().map(|record| (record.url.clone(), record)));

@@ -1,15 +1,16 @@
 //! Content becomes a pointer.
 
+use std::collections::HashMap;
 use std::io;
 
 use crate::digest::{HashName, Hashed, Hasher};
 use crate::fs::{PathError, unix_now};
+use crate::oid::Oid;
 use crate::pointer::{Canonical, NewPointerError, Parsed, Pointer, PointerError};
 use crate::repo::BlobId;
 use crate::repo::index::Index;
 use crate::repo_path::RepoPath;
 use crate::store::Presence;
-use crate::store::blob_map::BlobMap;
 use crate::store::queue::Tentative;
 use crate::store::stage::Intake;
 use crate::workspace::Workspace;
@@ -18,6 +19,9 @@ use crate::workspace::Workspace;
 const HELD_BYTES: usize = 1 << 20;
 /// Longest text that begins like a pointer and is given back as it is.
 const MAX_DAMAGED_BYTES: usize = 64 << 20;
+/// Files that git or git-lake itself has to read, whatever the attributes say.
+const NEVER_TRACKED: [&[u8]; 4] =
+    [b".gitattributes", b".gitignore", b".gitmodules", b".gitlake.toml"];
 const LFS_POINTER_START: &[u8] = b"version https://git-lfs.github.com/spec/v1\n";
 /// Longest git-lfs pointer, by its specification.
 const MAX_LFS_POINTER_BYTES: usize = 1024;
@@ -73,9 +77,8 @@ pub struct Cleaner<'a> {
     site: &'a Workspace,
     hashes: Vec<HashName>,
     index: Option<Index>,
-    blobs: Option<BlobMap>,
-    /// Whether `blobs` has an answer for every entry of `index`.
-    is_index_mapped: bool,
+    /// The pointer blobs of `index` by what they name, in index order, once somebody asked.
+    by_oid: Option<HashMap<Oid, Vec<BlobId>>>,
     /// What may have to be uploaded.
     pub emitted: Vec<Emitted>,
 }
@@ -84,7 +87,7 @@ impl<'a> Cleaner<'a> {
     /// Prepares to clean; reads nothing yet.
     pub fn new(site: &'a Workspace) -> Self {
         let hashes = site.config.extra_hashes();
-        Self { site, hashes, index: None, blobs: None, is_index_mapped: false, emitted: Vec::new() }
+        Self { site, hashes, index: None, by_oid: None, emitted: Vec::new() }
     }
 
     /// Returns what git is to store for the content at `path`.
@@ -105,6 +108,9 @@ impl<'a> Cleaner<'a> {
         }
         if head.is_empty() {
             return Ok(head);
+        }
+        if NEVER_TRACKED.contains(&path.file_name()) {
+            return self.give_back(head, is_complete, chunks);
         }
         match Parsed::of(&head) {
             Parsed::Content => {}
@@ -199,9 +205,6 @@ impl<'a> Cleaner<'a> {
             oid: pointer.oid(),
             path: path.clone(),
         })?;
-        if let Some(blobs) = &mut self.blobs {
-            blobs.learn(blob.as_bytes(), Some(pointer.oid()));
-        }
         self.emitted.push(Emitted { blob, path: path.clone(), pointer });
         Ok(())
     }
@@ -232,38 +235,30 @@ impl<'a> Cleaner<'a> {
         if before == Presence::Absent {
             return None;
         }
-        self.map_index();
-        let (site, index, blobs) = (self.site, self.index.as_ref()?, self.blobs.as_ref()?);
-        let mut entries = index.entries().filter(|entry| entry.kind.is_file());
-        entries.find_map(|entry| {
-            if blobs.get(entry.id.as_bytes()) != Some(Some(hashed.oid)) {
-                return None;
-            }
-            let (bytes, pointer) = site.pointer_of(entry.id).ok().flatten()?;
+        let site = self.site;
+        let blobs = self.by_oid()?.get(&hashed.oid)?;
+        blobs.iter().find_map(|blob| {
+            let (bytes, pointer) = site.pointer_of(*blob).ok().flatten()?;
             let suits = is_of(&pointer, hashed) && site.config.suits(&pointer, path);
             suits.then_some((bytes, pointer))
         })
     }
 
-    /// Learns which objects the entries of the index name; most are known from earlier runs.
-    fn map_index(&mut self) {
+    /// Returns the pointers of the index by what they name.
+    fn by_oid(&mut self) -> Option<&HashMap<Oid, Vec<BlobId>>> {
         let site = self.site;
-        if self.index().is_none() || self.is_index_mapped {
-            return;
-        }
-        let load = || BlobMap::load(site.store.root(), site.repo.hash_len());
-        let blobs = self.blobs.get_or_insert_with(load);
-        let index = self.index.as_ref().expect("read above");
-        for entry in index.entries().filter(|entry| entry.kind.is_file()) {
-            if blobs.get(entry.id.as_bytes()).is_none()
-                && let Ok(found) = site.pointer_of(entry.id)
-            {
-                blobs.learn(entry.id.as_bytes(), found.map(|(_, pointer)| pointer.oid()));
+        self.index()?;
+        let index = self.index.as_ref()?;
+        Some(self.by_oid.get_or_insert_with(|| {
+            let blobs = site.map_blobs(index);
+            let mut by_oid: HashMap<Oid, Vec<BlobId>> = HashMap::new();
+            for entry in index.entries().filter(|entry| entry.kind.is_file()) {
+                if let Some(Some(oid)) = blobs.get(entry.id.as_bytes()) {
+                    by_oid.entry(oid).or_default().push(entry.id);
+                }
             }
-        }
-        // Only time is lost if it cannot be kept.
-        drop(blobs.save());
-        self.is_index_mapped = true;
+            by_oid
+        }))
     }
 
     /// Returns git's index as it is on disk now.
@@ -271,7 +266,7 @@ impl<'a> Cleaner<'a> {
         let path = self.site.repo.index_path();
         if self.index.as_ref().is_none_or(|index| index.has_changed(path)) {
             self.index = self.site.repo.index().ok();
-            self.is_index_mapped = false;
+            self.by_oid = None;
         }
         self.index.as_ref()
     }

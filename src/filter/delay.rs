@@ -80,7 +80,8 @@ impl Delay {
 
     fn take(&mut self, done: Done) {
         let paths = self.waiting.remove(&done.oid).unwrap_or_default();
-        self.outcomes.insert(done.oid, Outcome { result: done.result, paths_left: paths.len() });
+        let result = done.result.map(|fetched| fetched.bytes);
+        self.outcomes.insert(done.oid, Outcome { result, paths_left: paths.len() });
         self.ready.extend(paths);
     }
 

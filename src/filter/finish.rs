@@ -78,12 +78,16 @@ fn list_of(paths: &[String]) -> String {
 pub fn finish(site: &Workspace, emitted: &[Emitted], summary: Summary, has_cleaned: bool) {
     let warn = |text: &str| site.reporter.warn(text);
     let synced = site.store.sync().and_then(|()| site.queue.sync());
-    // Once more, since a full disk or a share may have recovered.
-    let synced = synced.or_else(|_| site.store.sync().and_then(|()| site.queue.sync()));
     if let Err(error) = synced {
+        let recorded = site.store.record_unsynced();
         warn(&format!(
-            "Could not make what was added safe from power loss: {error}. It is stored; `git lake push` tries again."
+            "Could not make what was added safe from power loss: {error}. It is stored; the next `git add` or `git lake push` tries again."
         ));
+        if let Err(error) = recorded {
+            warn(&format!("Could not write down what was not synced: {error}"));
+        }
+    } else if has_cleaned && let Err(error) = site.store.sync_recorded() {
+        warn(&error.to_string());
     }
     summary.print(site);
     if !emitted.is_empty() && !owed::is_stash_index(&site.repo) {

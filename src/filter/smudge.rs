@@ -126,7 +126,10 @@ pub fn content_now(
     if let Some(content) = stored(site, pointer).map_err(failed)? {
         return Ok(content);
     }
-    match site.transfer().download(&wanted(site, path, pointer))? {
+    let transfer = site.transfer();
+    let fetched = transfer.download(&wanted(site, path, pointer))?;
+    transfer.record_read(fetched.source.map(|source| (source, fetched.size)).as_slice());
+    match fetched.bytes {
         Some(bytes) => Ok(Content::Bytes(bytes)),
         None => stored(site, pointer).map_err(failed)?.ok_or_else(|| {
             Failure::Store("It vanished from the store right after it was fetched".to_owned())

@@ -25,6 +25,7 @@ pub mod materialize;
 pub mod queue;
 pub mod receipts;
 pub mod stage;
+mod unsynced;
 
 /// Staged files that nobody published for this long belong to processes that died.
 const STALE_AFTER: Duration = Duration::from_secs(24 * 60 * 60);

@@ -1,5 +1,6 @@
 //! From lakes to the store: each object once, from the first source that has it.
 
+use std::collections::BTreeMap;
 use std::io::Read as _;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -9,15 +10,19 @@ use std::thread::JoinHandle;
 use super::Transfer;
 use super::report::Activity;
 use crate::fs::platform::free_bytes;
-use crate::lake::LakeError;
-use crate::lake_url::SourceUrl;
+use crate::lake::{LakeError, LakeId};
+use crate::lake_url::{LakeUrl, SourceUrl};
+use crate::object_name::ObjectName;
 use crate::oid::Oid;
+use crate::store::receipts::Strength;
 use crate::store::{self, Presence};
 
 /// Objects up to this size are verified in memory before they are stored.
 const IN_MEMORY_BYTES: u64 = 1 << 20;
 /// Bytes of small objects that are handed over with the result, all results together.
 const HANDED_OVER_BYTES: u64 = 32 << 20;
+/// Receipts are written for so many objects at once.
+const RECEIPTS_AT_ONCE: usize = 512;
 /// Room that is left on the disk for everybody else.
 const SPARE_BYTES: u64 = 64 << 20;
 
@@ -37,8 +42,19 @@ pub struct Wanted {
 pub struct Done {
     /// The object.
     pub oid: Oid,
-    /// Its verified bytes where they were at hand; otherwise it is in the store. Or why not.
-    pub result: Result<Option<Vec<u8>>, Failure>,
+    /// How it was had, or why not.
+    pub result: Result<Fetched, Failure>,
+}
+
+/// An object that is in the store now.
+#[derive(Debug, Clone, Default)]
+pub struct Fetched {
+    /// Its verified bytes, where they were at hand.
+    pub bytes: Option<Vec<u8>>,
+    /// The source that it was read from; `None` if it was in the store already.
+    pub source: Option<SourceUrl>,
+    /// Its size in bytes.
+    pub size: u64,
 }
 
 /// Why an object could not be had.
@@ -105,6 +121,8 @@ pub struct Downloads {
     submitted: usize,
     /// Bytes that results hold and nobody has taken.
     handed_over: Arc<AtomicU64>,
+    /// Sources that were read and have no receipt yet.
+    read: Vec<(SourceUrl, u64)>,
 }
 
 impl Downloads {
@@ -121,6 +139,7 @@ impl Downloads {
             threads: Vec::new(),
             submitted: 0,
             handed_over: Arc::default(),
+            read: Vec::new(),
         }
     }
 
@@ -155,11 +174,16 @@ impl Downloads {
 
     fn taken(&mut self, done: Done) -> Done {
         self.submitted -= 1;
-        if let Ok(Some(bytes)) = &done.result {
-            self.handed_over.fetch_sub(bytes.len() as u64, Ordering::Relaxed);
+        if let Ok(fetched) = &done.result {
+            let held = fetched.bytes.as_ref().map_or(0, Vec::len);
+            self.handed_over.fetch_sub(held as u64, Ordering::Relaxed);
+            self.read.extend(fetched.source.clone().map(|source| (source, fetched.size)));
         }
         if self.submitted == 0 {
             self.transfer.reporter.end();
+        }
+        if self.submitted == 0 || self.read.len() >= RECEIPTS_AT_ONCE {
+            self.transfer.record_read(&std::mem::take(&mut self.read));
         }
         done
     }
@@ -172,12 +196,11 @@ impl Downloads {
                 let next = waiting.lock().expect("no holder panics").recv();
                 let Ok(wanted) = next else { return };
                 let mut result = transfer.download(&wanted);
-                if let Ok(Some(bytes)) = &result {
-                    let size = bytes.len() as u64;
-                    let held = handed_over.fetch_add(size, Ordering::Relaxed);
-                    if held + size > HANDED_OVER_BYTES {
-                        handed_over.fetch_sub(size, Ordering::Relaxed);
-                        result = Ok(None);
+                if let Ok(Fetched { bytes: bytes @ Some(_), size, .. }) = &mut result {
+                    let held = handed_over.fetch_add(*size, Ordering::Relaxed);
+                    if held + *size > HANDED_OVER_BYTES {
+                        handed_over.fetch_sub(*size, Ordering::Relaxed);
+                        *bytes = None;
                     }
                 }
                 transfer.reporter.finished_object();
@@ -204,12 +227,12 @@ impl Transfer {
     ///
     /// # Errors
     /// Why no source helped, or why the store could not take it.
-    pub fn download(&self, wanted: &Wanted) -> Result<Option<Vec<u8>>, Failure> {
+    pub fn download(&self, wanted: &Wanted) -> Result<Fetched, Failure> {
         if self.cancel.is_cancelled() {
             return Err(Failure::Cancelled);
         }
         if matches!(self.store.presence(wanted.oid, wanted.size), Ok(Presence::Stored)) {
-            return Ok(None);
+            return Ok(Fetched { size: wanted.size, ..Fetched::default() });
         }
         let tmp = self.store.tmp_folder().map_err(|error| Failure::Store(error.to_string()))?;
         if free_bytes(&tmp).is_ok_and(|free| free < wanted.size.saturating_add(SPARE_BYTES)) {
@@ -218,12 +241,36 @@ impl Transfer {
         let mut failures = Vec::new();
         for source in &wanted.candidates {
             match self.fetch(wanted, source) {
-                Ok(bytes) => return Ok(bytes),
+                Ok(bytes) => {
+                    let (source, size) = (Some(source.clone()), wanted.size);
+                    return Ok(Fetched { bytes, source, size });
+                }
                 Err(Fetch::Source(failure)) => failures.push((source.clone(), failure)),
                 Err(Fetch::Fatal(failure)) => return Err(failure),
             }
         }
         Err(Failure::NoSource(failures))
+    }
+
+    /// Writes receipts for objects that were read from their lakes and are right.
+    ///
+    /// Nothing depends on them, so a failure to write is passed over.
+    pub fn record_read(&self, read: &[(SourceUrl, u64)]) {
+        let mut by_lake: BTreeMap<&LakeUrl, Vec<(ObjectName, u64, Strength)>> = BTreeMap::new();
+        for (source, size) in read {
+            // A receipt of this strength says nothing new; one from the day before does.
+            let known = self.receipts.get(source).ok().flatten();
+            if !known.is_some_and(|known| known.is_fresh() && known.strength >= Strength::Checksum)
+            {
+                let proof = (source.name.clone(), *size, Strength::Checksum);
+                by_lake.entry(&source.lake).or_default().push(proof);
+            }
+        }
+        for (lake, proofs) in by_lake {
+            let open = self.lakes.at(lake);
+            let id = open.declaration().ok().and_then(|declaration| declaration.id.as_ref());
+            drop(self.receipts.add(lake, id.map(LakeId::as_str), &proofs));
+        }
     }
 
     fn fetch(&self, wanted: &Wanted, source: &SourceUrl) -> Result<Option<Vec<u8>>, Fetch> {

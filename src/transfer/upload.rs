@@ -132,6 +132,9 @@ impl Transfer {
         jobs: &[Job],
     ) -> Result<lake::Capabilities, Failure> {
         let declaration = lake.declaration()?;
+        let id = declaration.id.as_ref().map(lake::LakeId::as_str);
+        // Receipts of another lake that stood at this address do not count any more.
+        self.receipts.bind(url, id).map_err(|error| Failure::Receipt(error.to_string()))?;
         if let Some(job) = jobs.iter().find(|job| job.hash != declaration.hash) {
             let (declared, expected) = (declaration.hash, job.hash);
             return Err(Failure::OtherHash { url: url.clone(), declared, expected });
