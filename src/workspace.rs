@@ -14,11 +14,9 @@ use crate::config::{self, Config, GitConfig};
 use crate::fs::{PathError, read_small};
 use crate::lake_url::LakeUrl;
 use crate::pointer::{MAX_POINTER_BYTES, Parsed, Pointer};
-use crate::repo::index::Index;
-use crate::repo::{self, Blob, BlobId, Repo};
+use crate::repo::{self, BlobId, Repo};
 use crate::repo_path::RepoPath;
 use crate::store::Store;
-use crate::store::blob_map::BlobMap;
 use crate::store::queue::Queue;
 use crate::store::receipts::Receipts;
 use crate::transfer::lakes::Lakes;
@@ -142,28 +140,6 @@ impl Workspace {
             let pointer = Parsed::of(&bytes).pointer()?;
             Some((bytes, pointer))
         }))
-    }
-
-    /// Tells for every file of an index which object its blob names, if it is a pointer.
-    ///
-    /// Blobs that no earlier process looked at are read and remembered.
-    pub fn map_blobs(&self, index: &Index) -> BlobMap {
-        let mut blobs = BlobMap::load(self.store.root(), self.repo.hash_len());
-        for entry in index.entries().filter(|entry| entry.kind.is_file()) {
-            if blobs.get(entry.id.as_bytes()).is_some() {
-                continue;
-            }
-            // What a partial clone has not fetched may be anything.
-            let oid = match self.repo.read_blob(entry.id, MAX_POINTER_BYTES as u64) {
-                Ok(Blob::Content(bytes)) => Parsed::of(&bytes).pointer().map(|found| found.oid()),
-                Ok(Blob::TooLong(_)) => None,
-                Ok(Blob::Missing) | Err(_) => continue,
-            };
-            blobs.learn(entry.id.as_bytes(), oid);
-        }
-        // Only time is lost if it cannot be kept.
-        drop(blobs.save());
-        blobs
     }
 
     /// Returns which remotes data may go to, recording those of the settings at the first use.

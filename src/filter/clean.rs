@@ -1,16 +1,16 @@
 //! Content becomes a pointer.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io;
 
 use crate::digest::{HashName, Hashed, Hasher};
 use crate::fs::{PathError, unix_now};
-use crate::oid::Oid;
 use crate::pointer::{Canonical, NewPointerError, Parsed, Pointer, PointerError};
 use crate::repo::BlobId;
 use crate::repo::index::Index;
 use crate::repo_path::RepoPath;
 use crate::store::Presence;
+use crate::store::blob_map::BlobMap;
 use crate::store::queue::Tentative;
 use crate::store::stage::Intake;
 use crate::workspace::Workspace;
@@ -22,6 +22,8 @@ const MAX_DAMAGED_BYTES: usize = 64 << 20;
 /// Files that git or git-lake itself has to read, whatever the attributes say.
 const NEVER_TRACKED: [&[u8]; 4] =
     [b".gitattributes", b".gitignore", b".gitmodules", b".gitlake.toml"];
+/// After so many pointers a table of the index is built; before, going through it is faster.
+const SCANS_BEFORE_TABLE: usize = 4;
 const LFS_POINTER_START: &[u8] = b"version https://git-lfs.github.com/spec/v1\n";
 /// Longest git-lfs pointer, by its specification.
 const MAX_LFS_POINTER_BYTES: usize = 1024;
@@ -44,6 +46,8 @@ pub struct Emitted {
     pub path: RepoPath,
     /// The pointer.
     pub pointer: Pointer,
+    /// Whether git may be about to stage it: it holds the lock of the index.
+    pub may_be_staged: bool,
 }
 
 /// Says why content could not be cleaned; git refuses to add the path then.
@@ -77,8 +81,12 @@ pub struct Cleaner<'a> {
     site: &'a Workspace,
     hashes: Vec<HashName>,
     index: Option<Index>,
-    /// The pointer blobs of `index` by what they name, in index order, once somebody asked.
-    by_oid: Option<HashMap<Oid, Vec<BlobId>>>,
+    /// Which blobs name an object.
+    blobs: BlobMap,
+    /// Where each blob first stands in `index`, once that was asked often.
+    positions: Option<HashMap<BlobId, usize>>,
+    /// Which pointers earlier processes left a record of, once that was asked.
+    recorded: Option<HashSet<(Box<str>, RepoPath)>>,
     /// What may have to be uploaded.
     pub emitted: Vec<Emitted>,
 }
@@ -87,7 +95,16 @@ impl<'a> Cleaner<'a> {
     /// Prepares to clean; reads nothing yet.
     pub fn new(site: &'a Workspace) -> Self {
         let hashes = site.config.extra_hashes();
-        Self { site, hashes, index: None, by_oid: None, emitted: Vec::new() }
+        let blobs = BlobMap::at(site.store.root(), site.repo.hash_len());
+        Self {
+            site,
+            hashes,
+            index: None,
+            blobs,
+            positions: None,
+            recorded: None,
+            emitted: Vec::new(),
+        }
     }
 
     /// Returns what git is to store for the content at `path`.
@@ -199,14 +216,37 @@ impl<'a> Cleaner<'a> {
     /// Leaves a record before git sees the pointer.
     fn record(&mut self, path: &RepoPath, bytes: &[u8], pointer: Pointer) -> Result<(), Error> {
         let blob = self.site.repo.blob_id_of(bytes)?;
-        self.site.queue.add_tentative(&Tentative {
-            since: unix_now(),
-            blob: blob.to_string().into(),
-            oid: pointer.oid(),
-            path: path.clone(),
-        })?;
-        self.emitted.push(Emitted { blob, path: path.clone(), pointer });
+        let (oid, path) = (pointer.oid(), path.clone());
+        let record = Tentative { since: unix_now(), blob: blob.to_string().into(), oid, path };
+        if !self.is_recorded(&record)? {
+            self.site.queue.add_tentative(&record)?;
+        }
+        let path = record.path;
+        self.blobs.learn(blob.as_bytes(), pointer.oid());
+        let may_be_staged = self.is_index_locked();
+        self.emitted.push(Emitted { blob, path, pointer, may_be_staged });
         Ok(())
+    }
+
+    /// Returns true if an earlier process left the same record: `git status` cleans a modified file
+    /// each time it looks.
+    fn is_recorded(&mut self, record: &Tentative) -> Result<bool, PathError> {
+        let recorded = match &mut self.recorded {
+            Some(recorded) => recorded,
+            None => {
+                let claims = self.site.queue.read()?.tentative.into_iter();
+                self.recorded.insert(claims.map(|claim| (claim.blob, claim.path)).collect())
+            }
+        };
+        Ok(recorded.contains(&(record.blob.clone(), record.path.clone())))
+    }
+
+    /// Returns true if somebody holds git's lock of the index, as `git add` does while it cleans and
+    /// `git status` does not.
+    fn is_index_locked(&self) -> bool {
+        let mut lock = self.site.repo.index_path().as_os_str().to_owned();
+        lock.push(".lock");
+        std::path::Path::new(&lock).exists()
     }
 
     /// Returns the pointers that the index has at a path, the one that counts first: stage 0, else
@@ -235,30 +275,47 @@ impl<'a> Cleaner<'a> {
         if before == Presence::Absent {
             return None;
         }
+        let ids = self.blobs.blobs_of(hashed.oid).into_iter().filter_map(BlobId::from_bytes);
+        let ids: Vec<BlobId> = ids.collect();
+        let mut found: Vec<(usize, BlobId)> =
+            ids.into_iter().filter_map(|id| Some((self.position_of(id)?, id))).collect();
+        found.sort_unstable();
         let site = self.site;
-        let blobs = self.by_oid()?.get(&hashed.oid)?;
-        blobs.iter().find_map(|blob| {
-            let (bytes, pointer) = site.pointer_of(*blob).ok().flatten()?;
+        found.into_iter().find_map(|(_, id)| {
+            let (bytes, pointer) = site.pointer_of(id).ok().flatten()?;
             let suits = is_of(&pointer, hashed) && site.config.suits(&pointer, path);
             suits.then_some((bytes, pointer))
         })
     }
 
-    /// Returns the pointers of the index by what they name.
-    fn by_oid(&mut self) -> Option<&HashMap<Oid, Vec<BlobId>>> {
-        let site = self.site;
+    /// Returns where a blob first stands in the index.
+    fn position_of(&mut self, id: BlobId) -> Option<usize> {
         self.index()?;
         let index = self.index.as_ref()?;
-        Some(self.by_oid.get_or_insert_with(|| {
-            let blobs = site.map_blobs(index);
-            let mut by_oid: HashMap<Oid, Vec<BlobId>> = HashMap::new();
-            for entry in index.entries().filter(|entry| entry.kind.is_file()) {
-                if let Some(Some(oid)) = blobs.get(entry.id.as_bytes()) {
-                    by_oid.entry(oid).or_default().push(entry.id);
-                }
+        if self.emitted.len() < SCANS_BEFORE_TABLE {
+            return index.entries().position(|entry| entry.id == id);
+        }
+        let positions = self.positions.get_or_insert_with(|| {
+            let mut positions = HashMap::new();
+            for (at, entry) in index.entries().enumerate() {
+                positions.entry(entry.id).or_insert(at);
             }
-            by_oid
-        }))
+            positions
+        });
+        positions.get(&id).copied()
+    }
+
+    /// Learns which blob has a pointer, as git tells when it smudges one.
+    pub fn learn(&mut self, blob: Option<&str>, pointer: &Pointer) {
+        if let Some(id) = blob.and_then(|hex| BlobId::parse_hex(hex.as_bytes())) {
+            self.blobs.learn(id.as_bytes(), pointer.oid());
+        }
+    }
+
+    /// Keeps what was learned about pointers for later processes.
+    pub fn remember(&mut self) {
+        // Only time is lost if it cannot be kept.
+        drop(self.blobs.save());
     }
 
     /// Returns git's index as it is on disk now.
@@ -266,7 +323,7 @@ impl<'a> Cleaner<'a> {
         let path = self.site.repo.index_path();
         if self.index.as_ref().is_none_or(|index| index.has_changed(path)) {
             self.index = self.site.repo.index().ok();
-            self.by_oid = None;
+            self.positions = None;
         }
         self.index.as_ref()
     }
@@ -279,9 +336,7 @@ impl<'a> Cleaner<'a> {
         bytes: Vec<u8>,
         refusal: Error,
     ) -> Result<Vec<u8>, Error> {
-        let mut lock = self.site.repo.index_path().as_os_str().to_owned();
-        lock.push(".lock");
-        let is_locked = std::path::Path::new(&lock).exists();
+        let is_locked = self.is_index_locked();
         let blob = self.site.repo.blob_id_of(&bytes)?;
         let is_known = self
             .index()

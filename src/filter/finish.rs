@@ -90,7 +90,8 @@ pub fn finish(site: &Workspace, emitted: &[Emitted], summary: Summary, has_clean
         warn(&error.to_string());
     }
     summary.print(site);
-    if !emitted.is_empty() && !owed::is_stash_index(&site.repo) {
+    let may_be_staged = emitted.iter().any(|emitted| emitted.may_be_staged);
+    if may_be_staged && !owed::is_stash_index(&site.repo) {
         if let Err(error) = upload_referenced(site, emitted) {
             warn(&format!("Could not upload: {error}. `git lake push` tries again."));
         }
@@ -135,8 +136,10 @@ fn referenced<'a>(index: &Index, emitted: &'a [Emitted]) -> Vec<&'a Emitted> {
     let (mut found, missing): (Vec<_>, Vec<_>) = emitted.iter().partition(is_at_path);
     if !missing.is_empty() {
         // `git mv` and merges may have put it elsewhere.
-        let ids: HashSet<_> = index.entries().map(|entry| entry.id).collect();
-        found.extend(missing.into_iter().filter(|emitted| ids.contains(&emitted.blob)));
+        let wanted: HashSet<_> = missing.iter().map(|emitted| emitted.blob).collect();
+        let entries = index.entries().map(|entry| entry.id);
+        let there: HashSet<_> = entries.filter(|id| wanted.contains(id)).collect();
+        found.extend(missing.into_iter().filter(|emitted| there.contains(&emitted.blob)));
     }
     found
 }

@@ -67,7 +67,8 @@ pub fn serve(
         site: &site,
     };
     let outcome = session.run(first);
-    let Session { cleaner, summary, has_cleaned, .. } = session;
+    let Session { mut cleaner, summary, has_cleaned, .. } = session;
+    cleaner.remember();
     let emitted: Vec<Emitted> = cleaner.emitted;
     finish::finish(&site, &emitted, summary, has_cleaned);
     match outcome {
@@ -129,7 +130,7 @@ impl<R: Read, W: Write> Session<'_, R, W> {
         };
         match request.command {
             Command::Clean => self.clean(&path),
-            _ => self.smudge(path, request.can_delay),
+            _ => self.smudge(path, &request),
         }
     }
 
@@ -145,7 +146,7 @@ impl<R: Read, W: Write> Session<'_, R, W> {
         }
     }
 
-    fn smudge(&mut self, path: RepoPath, can_delay: bool) -> io::Result<()> {
+    fn smudge(&mut self, path: RepoPath, request: &Request) -> io::Result<()> {
         let blob = smudge::read(self.site, &path, &mut self.connection)?;
         let (bytes, pointer) = match blob {
             Blob::AsIs(Content::Bytes(bytes)) if bytes.is_empty() => {
@@ -164,10 +165,11 @@ impl<R: Read, W: Write> Session<'_, R, W> {
             Blob::AsIs(content) => return self.answer(content),
             Blob::Wanted { bytes, pointer } => (bytes, pointer),
         };
+        self.cleaner.learn(request.blob.as_deref(), &pointer);
         let stored = smudge::stored(self.site, &pointer);
         let content = match stored {
             Ok(Some(content)) => Ok(content),
-            Ok(None) if can_delay => {
+            Ok(None) if request.can_delay => {
                 self.delay.add(self.site, path, bytes, pointer);
                 return self.connection.answer_status(Status::Delayed);
             }

@@ -1,124 +1,140 @@
-//! Which object a pointer blob of git names, so that an index need not be read blob by blob.
+//! Which object a pointer blob of git names, for the pointers that this clone has seen.
 //!
-//! A cache that can be deleted at any time: whoever uses an answer reads the blob and checks it.
-//! Format (`docs/local-state.md`): a header line, then records of fixed length, blob id and oid;
-//! an oid of zeros says that the blob is no pointer.
+//! Answers "which blobs name this object" without reading an index full of blobs. A cache that can be
+//! deleted at any time: whoever uses an answer reads the blob and checks it.
+//! Format (`docs/local-state.md`): a header line, then records of fixed length, blob id and oid.
 
-use std::collections::HashMap;
-use std::fs::{File, OpenOptions};
+use std::collections::{HashMap, HashSet};
+use std::fs::OpenOptions;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
-use crate::fs::{IoContext as _, PathError, if_exists};
+use crate::fs::{IoContext as _, PathError};
 use crate::oid::Oid;
 
 const HEADER: &[u8] = b"git-lake blobs v1\n";
-const NO_POINTER: Oid = Oid::from_bytes([0; Oid::LEN]);
+/// After so many questions a table is built; before, going through the records is faster.
+const QUESTIONS_BEFORE_TABLE: usize = 4;
 
-/// Maps blob ids to oids; what it learns is kept when [`BlobMap::save`] is called.
+/// The map as one process sees it; what it learns is kept when [`BlobMap::save`] is called.
 #[derive(Debug)]
 pub struct BlobMap {
     path: PathBuf,
-    known: HashMap<Box<[u8]>, Oid>,
+    id_len: usize,
+    /// The records of the file, read with the first question.
+    records: Option<Vec<u8>>,
+    table: Option<HashMap<Oid, Vec<usize>>>,
+    questions: usize,
     news: Vec<u8>,
 }
 
 impl BlobMap {
-    /// Reads the map for blob ids of `id_len` bytes; a damaged or missing file is an empty map.
-    pub fn load(store_root: &Path, id_len: usize) -> Self {
+    /// Names the map for blob ids of `id_len` bytes; touches nothing.
+    pub fn at(store_root: &Path, id_len: usize) -> Self {
         let path = store_root.join(format!("blobs-{id_len}"));
-        let bytes = std::fs::read(&path).unwrap_or_default();
-        let records = bytes.strip_prefix(HEADER).unwrap_or_default();
-        let known = records
-            .chunks_exact(id_len + Oid::LEN)
-            .map(|record| {
-                let (id, oid) = record.split_at(id_len);
-                (id.into(), Oid::from_bytes(oid.try_into().expect("32 bytes are left")))
-            })
-            .collect();
-        Self { path, known, news: Vec::new() }
+        Self { path, id_len, records: None, table: None, questions: 0, news: Vec::new() }
     }
 
-    /// Tells what is known of a blob: `None` nothing, `Some(None)` that it is no pointer.
-    pub fn get(&self, blob: &[u8]) -> Option<Option<Oid>> {
-        self.known.get(blob).map(|oid| Some(*oid).filter(|oid| *oid != NO_POINTER))
+    /// Returns the ids of the blobs that name the object; those learned and not saved are left out.
+    ///
+    /// A damaged or missing file knows nothing.
+    pub fn blobs_of(&mut self, oid: Oid) -> Vec<&[u8]> {
+        let (record_len, id_len) = (self.id_len + Oid::LEN, self.id_len);
+        let path = &self.path;
+        let records = self.records.get_or_insert_with(|| read_records(path));
+        let all = records.chunks_exact(record_len);
+        self.questions += 1;
+        if self.questions <= QUESTIONS_BEFORE_TABLE {
+            let found = all.filter(|record| record[id_len..] == *oid.as_bytes());
+            return found.map(|record| &record[..id_len]).collect();
+        }
+        let table = self.table.get_or_insert_with(|| {
+            let mut table: HashMap<Oid, Vec<usize>> = HashMap::new();
+            for (at, record) in all.enumerate() {
+                let digest = record[id_len..].try_into().expect("a record ends with a digest");
+                table.entry(Oid::from_bytes(digest)).or_default().push(at * record_len);
+            }
+            table
+        });
+        let places = table.get(&oid).map(Vec::as_slice).unwrap_or_default();
+        places.iter().map(|at| &records[*at..at + id_len]).collect()
     }
 
-    /// Learns what a blob is.
-    pub fn learn(&mut self, blob: &[u8], oid: Option<Oid>) {
-        let oid = oid.unwrap_or(NO_POINTER);
-        if self.known.insert(blob.into(), oid) != Some(oid) {
+    /// Learns what a blob names.
+    pub fn learn(&mut self, blob: &[u8], oid: Oid) {
+        if blob.len() == self.id_len {
             self.news.extend(blob);
             self.news.extend(oid.as_bytes());
         }
     }
 
-    /// Appends what was learned; a file that ends within a record is begun anew.
+    /// Appends what was learned and was not known; a file that ends within a record is begun anew.
     ///
     /// # Errors
     /// If the file cannot be written; nothing depends on it.
     pub fn save(&mut self) -> Result<(), PathError> {
-        let Some(id_len) = self.known.keys().next().map(|id| id.len()) else {
-            return Ok(());
-        };
         if self.news.is_empty() {
             return Ok(());
         }
         let folder = self.path.parent().expect("the map lies in a folder");
         std::fs::create_dir_all(folder).context(folder)?;
-        let mut file = self.open().context(&self.path)?;
+        let mut file =
+            OpenOptions::new().append(true).create(true).open(&self.path).context(&self.path)?;
         file.lock().context(&self.path)?;
-        let length = file.metadata().context(&self.path)?.len();
-        let is_whole = length > HEADER.len() as u64
-            && (length - HEADER.len() as u64).is_multiple_of((id_len + Oid::LEN) as u64);
-        if !is_whole {
+        let record_len = self.id_len + Oid::LEN;
+        let bytes = std::fs::read(&self.path).context(&self.path)?;
+        let records = bytes.strip_prefix(HEADER);
+        if records.is_none_or(|records| !records.len().is_multiple_of(record_len)) {
             file.set_len(0).context(&self.path)?;
             file.write_all(HEADER).context(&self.path)?;
         }
-        file.write_all(&std::mem::take(&mut self.news)).context(&self.path)
+        let news = std::mem::take(&mut self.news);
+        let mut fresh: HashSet<&[u8]> = news.chunks_exact(record_len).collect();
+        for known in records.unwrap_or_default().chunks_exact(record_len) {
+            if fresh.remove(known) && fresh.is_empty() {
+                return Ok(());
+            }
+        }
+        let fresh = news.chunks_exact(record_len).filter(|record| fresh.remove(record));
+        file.write_all(&fresh.collect::<Vec<_>>().concat()).context(&self.path)
     }
+}
 
-    fn open(&self) -> std::io::Result<File> {
-        OpenOptions::new().append(true).create(true).open(&self.path)
-    }
-
-    /// Forgets everything, on disk too.
-    ///
-    /// # Errors
-    /// If the file cannot be removed.
-    pub fn clear(&mut self) -> Result<(), PathError> {
-        self.known.clear();
-        self.news.clear();
-        if_exists(std::fs::remove_file(&self.path)).context(&self.path).map(drop)
-    }
+fn read_records(path: &Path) -> Vec<u8> {
+    let mut bytes = std::fs::read(path).unwrap_or_default();
+    if bytes.starts_with(HEADER) { bytes.split_off(HEADER.len()) } else { Vec::new() }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn learned(dir: &Path, pairs: &[(u8, &[u8])]) {
+        let mut map = BlobMap::at(dir, 20);
+        for (id, content) in pairs {
+            map.learn(&[*id; 20], Oid::of(content));
+        }
+        map.save().expect("saves");
+    }
+
     #[test]
-    fn what_was_learned_is_known_to_the_next_process() {
+    fn what_was_learned_is_known_to_the_next_process_once() {
         let dir = tempfile::tempdir().expect("a folder");
-        let mut map = BlobMap::load(dir.path(), 20);
-        assert_eq!(map.get(&[1; 20]), None);
-        map.learn(&[1; 20], Some(Oid::of(b"1")));
-        map.learn(&[2; 20], None);
-        map.save().expect("saves");
-        map.learn(&[3; 20], Some(Oid::of(b"3")));
-        map.save().expect("saves");
-        let map = BlobMap::load(dir.path(), 20);
-        assert_eq!(map.get(&[1; 20]), Some(Some(Oid::of(b"1"))));
-        assert_eq!(map.get(&[2; 20]), Some(None));
-        assert_eq!(map.get(&[3; 20]), Some(Some(Oid::of(b"3"))));
+        learned(dir.path(), &[(1, b"a"), (2, b"b")]);
+        learned(dir.path(), &[(1, b"a"), (3, b"a")]);
+        let mut map = BlobMap::at(dir.path(), 20);
+        // More questions than it takes to build the table: both ways give the same answers.
+        for _ in 0..2 * QUESTIONS_BEFORE_TABLE {
+            assert_eq!(map.blobs_of(Oid::of(b"a")), [&[1; 20][..], &[3; 20]]);
+            assert_eq!(map.blobs_of(Oid::of(b"b")), [&[2; 20][..]]);
+            assert!(map.blobs_of(Oid::of(b"c")).is_empty());
+        }
     }
 
     #[test]
     fn a_torn_file_is_begun_anew() {
         let dir = tempfile::tempdir().expect("a folder");
-        let mut map = BlobMap::load(dir.path(), 20);
-        map.learn(&[1; 20], None);
-        map.save().expect("saves");
+        learned(dir.path(), &[(1, b"a")]);
         let path = dir.path().join("blobs-20");
         let length = std::fs::metadata(&path).expect("there").len();
         OpenOptions::new()
@@ -127,10 +143,8 @@ mod tests {
             .expect("opens")
             .set_len(length - 1)
             .expect("cuts");
-        let mut map = BlobMap::load(dir.path(), 20);
-        assert_eq!(map.get(&[1; 20]), None);
-        map.learn(&[2; 20], None);
-        map.save().expect("saves");
-        assert_eq!(BlobMap::load(dir.path(), 20).get(&[2; 20]), Some(None));
+        assert!(BlobMap::at(dir.path(), 20).blobs_of(Oid::of(b"a")).is_empty());
+        learned(dir.path(), &[(2, b"b")]);
+        assert_eq!(BlobMap::at(dir.path(), 20).blobs_of(Oid::of(b"b")), [&[2; 20][..]]);
     }
 }
