@@ -7,7 +7,7 @@ use crate::digest::{HashName, Hashed, Hasher};
 use crate::fs::{PathError, unix_now};
 use crate::pointer::{Canonical, NewPointerError, Parsed, Pointer, PointerError};
 use crate::repo::BlobId;
-use crate::repo::index::Index;
+use crate::repo::index::{self, Index};
 use crate::repo_path::RepoPath;
 use crate::store::Presence;
 use crate::store::blob_map::BlobMap;
@@ -81,6 +81,7 @@ pub struct Cleaner<'a> {
     site: &'a Workspace,
     hashes: Vec<HashName>,
     index: Option<Index>,
+    has_searched: bool,
     /// Which blobs name an object.
     blobs: BlobMap,
     /// Where each blob first stands in `index`, once that was asked often.
@@ -100,6 +101,7 @@ impl<'a> Cleaner<'a> {
             site,
             hashes,
             index: None,
+            has_searched: false,
             blobs,
             positions: None,
             recorded: None,
@@ -253,16 +255,28 @@ impl<'a> Cleaner<'a> {
     /// ours, theirs, base. What cannot be read is as good as absent.
     fn index_pointers(&mut self, path: &RepoPath) -> Vec<(Vec<u8>, Pointer)> {
         let site = self.site;
-        let Some(index) = self.index() else {
-            return Vec::new();
+        let mut entries: Vec<_> = match self.search_once(path) {
+            Some(found) => {
+                found.into_iter().map(|found| (found.stage, found.kind, found.id)).collect()
+            }
+            None => {
+                let index = self.index().into_iter();
+                let at_path = index.flat_map(|index| index.at(path.as_bytes()));
+                at_path.map(|entry| (entry.stage, entry.kind, entry.id)).collect()
+            }
         };
-        let mut entries: Vec<_> = index
-            .at(path.as_bytes())
-            .filter(|entry| entry.kind.is_file())
-            .map(|entry| (entry.stage, entry.id))
-            .collect();
-        entries.sort_by_key(|(stage, _)| [0, 3, 1, 2].get(usize::from(*stage)).copied());
-        entries.into_iter().filter_map(|(_, id)| site.pointer_of(id).ok().flatten()).collect()
+        entries.retain(|(_, kind, _)| kind.is_file());
+        entries.sort_by_key(|(stage, ..)| [0, 3, 1, 2].get(usize::from(*stage)).copied());
+        entries.into_iter().filter_map(|(.., id)| site.pointer_of(id).ok().flatten()).collect()
+    }
+
+    /// Looks the first path up without reading the whole index: often there is no second.
+    fn search_once(&mut self, path: &RepoPath) -> Option<Vec<index::Found>> {
+        if std::mem::replace(&mut self.has_searched, true) || self.index.is_some() {
+            return None;
+        }
+        let repo = &self.site.repo;
+        index::search(repo.index_path(), repo.hash_len(), path.as_bytes()).ok().flatten()
     }
 
     /// Looks for a pointer to the same content at another path, if this clone has seen the content.

@@ -98,7 +98,10 @@ pub fn finish(site: &Workspace, emitted: &[Emitted], summary: Summary, has_clean
     } else if let Err(error) = site.accepted() {
         warn(&format!("Could not record the remotes of this clone: {error}"));
     }
-    if has_cleaned && site.config.install_hooks {
+    if !may_be_staged {
+        return;
+    }
+    if site.config.install_hooks {
         install_hooks(site);
     }
     if let Err(error) = site.store.sweep_tmp() {

@@ -11,8 +11,11 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use super::BlobId;
+pub use search::{Found, search};
+
 use crate::fs::{IoContext as _, PathError, if_exists};
 
+mod search;
 mod split;
 mod walk;
 
