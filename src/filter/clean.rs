@@ -7,7 +7,7 @@ use crate::digest::{HashName, Hashed, Hasher};
 use crate::fs::{PathError, unix_now};
 use crate::pointer::{Canonical, NewPointerError, Parsed, Pointer, PointerError};
 use crate::repo::BlobId;
-use crate::repo::index::{self, Index};
+use crate::repo::index::{self, Index, Key};
 use crate::repo_path::RepoPath;
 use crate::store::Presence;
 use crate::store::blob_map::BlobMap;
@@ -224,7 +224,9 @@ impl<'a> Cleaner<'a> {
             self.site.queue.add_tentative(&record)?;
         }
         let path = record.path;
-        self.blobs.learn(blob.as_bytes(), pointer.oid());
+        if !self.blobs.blobs_of(pointer.oid()).iter().any(|id| id == blob.as_bytes()) {
+            self.blobs.learn(blob.as_bytes(), pointer.oid());
+        }
         let may_be_staged = self.is_index_locked();
         self.emitted.push(Emitted { blob, path, pointer, may_be_staged });
         Ok(())
@@ -276,7 +278,8 @@ impl<'a> Cleaner<'a> {
             return None;
         }
         let repo = &self.site.repo;
-        index::search(repo.index_path(), repo.hash_len(), path.as_bytes()).ok().flatten()
+        let key = Key::Path(path.as_bytes());
+        index::search(repo.index_path(), repo.hash_len(), key).ok().flatten()
     }
 
     /// Looks for a pointer to the same content at another path, if this clone has seen the content.
@@ -289,7 +292,8 @@ impl<'a> Cleaner<'a> {
         if before == Presence::Absent {
             return None;
         }
-        let ids = self.blobs.blobs_of(hashed.oid).into_iter().filter_map(BlobId::from_bytes);
+        let ids =
+            self.blobs.blobs_of(hashed.oid).into_iter().filter_map(|id| BlobId::from_bytes(&id));
         let ids: Vec<BlobId> = ids.collect();
         let mut found: Vec<(usize, BlobId)> =
             ids.into_iter().filter_map(|id| Some((self.position_of(id)?, id))).collect();
@@ -304,11 +308,15 @@ impl<'a> Cleaner<'a> {
 
     /// Returns where a blob first stands in the index.
     fn position_of(&mut self, id: BlobId) -> Option<usize> {
+        let repo = &self.site.repo;
+        if self.emitted.len() < SCANS_BEFORE_TABLE
+            && let Ok(Some(found)) =
+                index::search(repo.index_path(), repo.hash_len(), Key::Blob(id))
+        {
+            return found.first().map(|found| found.position);
+        }
         self.index()?;
         let index = self.index.as_ref()?;
-        if self.emitted.len() < SCANS_BEFORE_TABLE {
-            return index.entries().position(|entry| entry.id == id);
-        }
         let positions = self.positions.get_or_insert_with(|| {
             let mut positions = HashMap::new();
             for (at, entry) in index.entries().enumerate() {

@@ -5,8 +5,8 @@
 //! Format (`docs/local-state.md`): a header line, then records of fixed length, blob id and oid.
 
 use std::collections::{HashMap, HashSet};
-use std::fs::OpenOptions;
-use std::io::Write as _;
+use std::fs::{File, OpenOptions};
+use std::io::{BufReader, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
 use crate::fs::{IoContext as _, PathError};
@@ -21,9 +21,7 @@ const QUESTIONS_BEFORE_TABLE: usize = 4;
 pub struct BlobMap {
     path: PathBuf,
     id_len: usize,
-    /// The records of the file, read with the first question.
-    records: Option<Vec<u8>>,
-    table: Option<HashMap<Oid, Vec<usize>>>,
+    table: Option<HashMap<Oid, Vec<Box<[u8]>>>>,
     questions: usize,
     news: Vec<u8>,
 }
@@ -32,32 +30,48 @@ impl BlobMap {
     /// Names the map for blob ids of `id_len` bytes; touches nothing.
     pub fn at(store_root: &Path, id_len: usize) -> Self {
         let path = store_root.join(format!("blobs-{id_len}"));
-        Self { path, id_len, records: None, table: None, questions: 0, news: Vec::new() }
+        Self { path, id_len, table: None, questions: 0, news: Vec::new() }
     }
 
     /// Returns the ids of the blobs that name the object; those learned and not saved are left out.
     ///
     /// A damaged or missing file knows nothing.
-    pub fn blobs_of(&mut self, oid: Oid) -> Vec<&[u8]> {
-        let (record_len, id_len) = (self.id_len + Oid::LEN, self.id_len);
-        let path = &self.path;
-        let records = self.records.get_or_insert_with(|| read_records(path));
-        let all = records.chunks_exact(record_len);
+    pub fn blobs_of(&mut self, oid: Oid) -> Vec<Vec<u8>> {
+        let id_len = self.id_len;
         self.questions += 1;
         if self.questions <= QUESTIONS_BEFORE_TABLE {
-            let found = all.filter(|record| record[id_len..] == *oid.as_bytes());
-            return found.map(|record| &record[..id_len]).collect();
+            let mut found = Vec::new();
+            self.for_each_record(|record| {
+                if record[id_len..] == *oid.as_bytes() {
+                    found.push(record[..id_len].to_vec());
+                }
+            });
+            return found;
         }
-        let table = self.table.get_or_insert_with(|| {
-            let mut table: HashMap<Oid, Vec<usize>> = HashMap::new();
-            for (at, record) in all.enumerate() {
+        if self.table.is_none() {
+            let mut table: HashMap<Oid, Vec<Box<[u8]>>> = HashMap::new();
+            self.for_each_record(|record| {
                 let digest = record[id_len..].try_into().expect("a record ends with a digest");
-                table.entry(Oid::from_bytes(digest)).or_default().push(at * record_len);
-            }
-            table
-        });
-        let places = table.get(&oid).map(Vec::as_slice).unwrap_or_default();
-        places.iter().map(|at| &records[*at..at + id_len]).collect()
+                table.entry(Oid::from_bytes(digest)).or_default().push(record[..id_len].into());
+            });
+            self.table = Some(table);
+        }
+        let ids = self.table.as_ref().and_then(|table| table.get(&oid));
+        ids.into_iter().flatten().map(|id| id.to_vec()).collect()
+    }
+
+    /// Goes through the file in constant memory; what cannot be read is as good as absent.
+    fn for_each_record(&self, mut visit: impl FnMut(&[u8])) {
+        let Ok(file) = File::open(&self.path) else { return };
+        let mut reader = BufReader::with_capacity(128 * 1024, file);
+        let mut header = [0; HEADER.len()];
+        if reader.read_exact(&mut header).is_err() || header != *HEADER {
+            return;
+        }
+        let mut record = vec![0; self.id_len + Oid::LEN];
+        while reader.read_exact(&mut record).is_ok() {
+            visit(&record);
+        }
     }
 
     /// Learns what a blob names.
@@ -100,11 +114,6 @@ impl BlobMap {
     }
 }
 
-fn read_records(path: &Path) -> Vec<u8> {
-    let mut bytes = std::fs::read(path).unwrap_or_default();
-    if bytes.starts_with(HEADER) { bytes.split_off(HEADER.len()) } else { Vec::new() }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -125,8 +134,8 @@ mod tests {
         let mut map = BlobMap::at(dir.path(), 20);
         // More questions than it takes to build the table: both ways give the same answers.
         for _ in 0..2 * QUESTIONS_BEFORE_TABLE {
-            assert_eq!(map.blobs_of(Oid::of(b"a")), [&[1; 20][..], &[3; 20]]);
-            assert_eq!(map.blobs_of(Oid::of(b"b")), [&[2; 20][..]]);
+            assert_eq!(map.blobs_of(Oid::of(b"a")), [[1; 20], [3; 20]]);
+            assert_eq!(map.blobs_of(Oid::of(b"b")), [[2; 20]]);
             assert!(map.blobs_of(Oid::of(b"c")).is_empty());
         }
     }
@@ -145,6 +154,6 @@ mod tests {
             .expect("cuts");
         assert!(BlobMap::at(dir.path(), 20).blobs_of(Oid::of(b"a")).is_empty());
         learned(dir.path(), &[(2, b"b")]);
-        assert_eq!(BlobMap::at(dir.path(), 20).blobs_of(Oid::of(b"b")), [&[2; 20][..]]);
+        assert_eq!(BlobMap::at(dir.path(), 20).blobs_of(Oid::of(b"b")), [[2; 20]]);
     }
 }

@@ -11,7 +11,7 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use super::BlobId;
-pub use search::{Found, search};
+pub use search::{Found, Key, search};
 
 use crate::fs::{IoContext as _, PathError, if_exists};
 

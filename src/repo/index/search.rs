@@ -16,6 +16,15 @@ const BUFFER_BYTES: usize = 128 * 1024;
 /// Paths of this length or more have no length in their flags.
 const LONG_PATH: u16 = 0x0FFF;
 
+/// What entries are looked up by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Key<'a> {
+    /// All entries at a path.
+    Path(&'a [u8]),
+    /// All entries with a blob.
+    Blob(BlobId),
+}
+
 /// An entry that was looked up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Found {
@@ -25,14 +34,16 @@ pub struct Found {
     pub id: BlobId,
     /// What it is.
     pub kind: EntryKind,
+    /// Which entry of the index it is, from 0.
+    pub position: usize,
 }
 
-/// Finds all entries at a path; `None` if the index has a form that [`super::Index::read`] has to
+/// Finds entries, in the order of the index; `None` if the index has a form that [`super::Index::read`] has to
 /// deal with: version 4, split, very long paths, or damaged.
 ///
 /// # Errors
 /// If the file cannot be read.
-pub fn search(path: &Path, hash_len: usize, wanted: &[u8]) -> Result<Option<Vec<Found>>, Error> {
+pub fn search(path: &Path, hash_len: usize, key: Key<'_>) -> Result<Option<Vec<Found>>, Error> {
     let Some(file) = if_exists(File::open(path)).context(path)? else {
         return Ok(Some(Vec::new()));
     };
@@ -40,13 +51,13 @@ pub fn search(path: &Path, hash_len: usize, wanted: &[u8]) -> Result<Option<Vec<
     let body = size.saturating_sub(hash_len as u64);
     let mut window =
         Window { input: file.take(body), buffer: vec![0; BUFFER_BYTES], at: 0, end: 0 };
-    Ok(search_window(&mut window, hash_len, wanted).context(path)?)
+    Ok(search_window(&mut window, hash_len, key).context(path)?)
 }
 
 fn search_window(
     window: &mut Window<impl Read>,
     hash_len: usize,
-    wanted: &[u8],
+    key: Key<'_>,
 ) -> io::Result<Option<Vec<Found>>> {
     let mut found = Vec::new();
     let Some(header) = window.peek(12)? else { return Ok(None) };
@@ -55,7 +66,7 @@ fn search_window(
         return Ok(None);
     }
     window.at += 12;
-    for _ in 0..count {
+    for position in 0..count as usize {
         let fixed = STAT_BYTES + hash_len + 2;
         let Some(entry) = window.peek(fixed)? else { return Ok(None) };
         let flags = u16_at(entry, fixed - 2);
@@ -67,10 +78,16 @@ fn search_window(
         // One to eight zeros end an entry at a multiple of eight bytes from its beginning.
         let whole = (begin + path_len + 8) & !7;
         let Some(entry) = window.peek(whole)? else { return Ok(None) };
-        if &entry[begin..begin + path_len] == wanted {
-            let id = BlobId::from_bytes(&entry[STAT_BYTES..STAT_BYTES + hash_len]);
-            let (Some(id), Some(kind)) = (id, kind(u32_at(entry, 24))) else { return Ok(None) };
-            found.push(Found { stage: stage(flags), id, kind });
+        let id = &entry[STAT_BYTES..STAT_BYTES + hash_len];
+        let is_wanted = match key {
+            Key::Path(path) => &entry[begin..begin + path_len] == path,
+            Key::Blob(blob) => id == blob.as_bytes(),
+        };
+        if is_wanted {
+            let (Some(id), Some(kind)) = (BlobId::from_bytes(id), kind(u32_at(entry, 24))) else {
+                return Ok(None);
+            };
+            found.push(Found { stage: stage(flags), id, kind, position });
         }
         window.at += whole;
     }
@@ -152,11 +169,11 @@ mod tests {
         bytes
     }
 
-    fn search_in(bytes: &[u8], wanted: &[u8]) -> Option<Vec<Found>> {
+    fn search_in(bytes: &[u8], key: Key<'_>) -> Option<Vec<Found>> {
         let dir = tempfile::tempdir().expect("a folder");
         let path = dir.path().join("index");
         crate::fs::write_atomic(&path, bytes, crate::fs::Shared::No).expect("writes");
-        search(&path, 20, wanted).expect("reads")
+        search(&path, 20, key).expect("reads")
     }
 
     #[test]
@@ -172,11 +189,25 @@ mod tests {
         let bytes = index_of(&paths);
         let index = Index::parse(bytes.clone(), 20).expect("good");
         for (path, _) in paths.iter().step_by(97).chain([&("absent".to_owned(), 0)]) {
-            let expected: Vec<Found> = index
-                .at(path.as_bytes())
-                .map(|entry| Found { stage: entry.stage, id: entry.id, kind: entry.kind })
-                .collect();
-            assert_eq!(search_in(&bytes, path.as_bytes()), Some(expected), "{path}");
+            let found = |key: Key<'_>| -> Vec<Found> {
+                let entries = index.entries().enumerate().filter(|(_, entry)| match key {
+                    Key::Path(path) => entry.path == path,
+                    Key::Blob(blob) => entry.id == blob,
+                });
+                entries
+                    .map(|(position, entry)| Found {
+                        stage: entry.stage,
+                        id: entry.id,
+                        kind: entry.kind,
+                        position,
+                    })
+                    .collect()
+            };
+            let by_path = Key::Path(path.as_bytes());
+            assert_eq!(search_in(&bytes, by_path), Some(found(by_path)), "{path}");
+            for Found { id, .. } in found(by_path) {
+                assert_eq!(search_in(&bytes, Key::Blob(id)), Some(found(Key::Blob(id))), "{path}");
+            }
         }
     }
 
@@ -185,14 +216,12 @@ mod tests {
         let bytes = index_of(&[("a".to_owned(), 0)]);
         let mut version_4 = bytes.clone();
         version_4[7] = 4;
-        assert_eq!(search_in(&version_4, b"a"), None);
+        let (a, b) = (Key::Path(b"a"), Key::Path(b"b"));
+        assert_eq!(search_in(&version_4, a), None);
         let split = String::from_utf8_lossy(&bytes).replace("TREE", "link").into_bytes();
-        assert_eq!(search_in(&split, b"b"), None);
-        assert_eq!(search_in(&bytes[..40], b"a"), None);
-        assert_eq!(
-            search(Path::new("/no/such/index"), 20, b"a").expect("absent"),
-            Some(Vec::new())
-        );
+        assert_eq!(search_in(&split, b), None);
+        assert_eq!(search_in(&bytes[..40], a), None);
+        assert_eq!(search(Path::new("/no/such/index"), 20, a).expect("absent"), Some(Vec::new()));
     }
 
     proptest! {
@@ -202,7 +231,7 @@ mod tests {
             index.push(version);
             index.extend(bytes);
             let mut window = Window { input: &*index, buffer: vec![0; 256], at: 0, end: 0 };
-            if let Some(found) = search_window(&mut window, 20, b"a").expect("memory reads") {
+            if let Some(found) = search_window(&mut window, 20, Key::Path(b"a")).expect("memory reads") {
                 prop_assert!(found.len() <= index.len());
             }
         }
