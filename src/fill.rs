@@ -7,11 +7,13 @@
 //! comparisons, never truth.
 
 use std::collections::{HashMap, HashSet};
+use std::fs::Metadata;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use crate::fs::beneath::Parent;
+use crate::fs::{platform, unix_now, until_next_second};
 use crate::oid::Oid;
 use crate::pointer::{MAX_POINTER_BYTES, Parsed, Pointer};
 use crate::repo::attributes::LakePaths;
@@ -29,6 +31,8 @@ use crate::workspace::Workspace;
 const PATIENCE: Duration = Duration::from_secs(5);
 /// Files are put in place by so many threads: the disk and the copying are the bound.
 const THREADS: usize = 4;
+/// git compares so many bytes in about the time that waiting for the next second takes.
+const WORTH_WAITING_BYTES: u64 = 256 << 20;
 
 /// A file of the work tree that is a pointer.
 #[derive(Debug, Clone)]
@@ -111,13 +115,19 @@ fn read_beneath(work_tree: &std::path::Path, path: &RepoPath) -> Option<Vec<u8>>
     Some(text)
 }
 
-/// Fetches what is missing and puts content in the place of pointers; goes on after failures.
+/// Puts content in the place of pointers; goes on after failures.
+///
+/// `unavailable` says which objects cannot be had and why, as [`fetch`] found out; all others must be
+/// in the store.
 ///
 /// # Errors
 /// If the index is locked, split or cannot be written: nothing was filled then.
-pub fn fill(site: &Workspace, items: Vec<Item>) -> Result<Report, Error> {
+pub fn fill(
+    site: &Workspace,
+    items: Vec<Item>,
+    unavailable: &HashMap<Oid, String>,
+) -> Result<Report, Error> {
     let mut report = Report::default();
-    let unavailable = fetch(site, &items);
     let (ready, missing): (Vec<Item>, Vec<Item>) =
         items.into_iter().partition(|item| !unavailable.contains_key(&item.pointer.oid()));
     for item in missing {
@@ -130,8 +140,8 @@ pub fn fill(site: &Workspace, items: Vec<Item>) -> Result<Report, Error> {
     let change = |item: &Item, stat| StatChange { path: item.path.clone(), id: item.blob, stat };
     let before: Vec<_> = ready.iter().map(|item| change(item, StatUpdate::SizeZero)).collect();
     index_stat::patch(index_path, hash_len, &before, PATIENCE)?;
-    let after = put_in_place(site, &ready, &mut report);
-    let after: Vec<_> = after
+    let filled = put_in_place(site, &ready, &mut report);
+    let after: Vec<_> = settled(site, &ready, filled)
         .into_iter()
         .map(|(at, metadata)| change(&ready[at], StatUpdate::Of(metadata)))
         .collect();
@@ -142,8 +152,45 @@ pub fn fill(site: &Workspace, items: Vec<Item>) -> Result<Report, Error> {
     Ok(report)
 }
 
+/// Returns the stat data that the index may have: those of files that were written in an earlier
+/// second than they were looked at in.
+///
+/// A file that somebody changes within the second of its time of modification, without changing its
+/// size, would look unchanged for ever. Such entries keep size 0, which costs git one comparison;
+/// where that would take long, waiting for the next second is cheaper.
+fn settled(
+    site: &Workspace,
+    items: &[Item],
+    filled: Vec<(usize, Metadata)>,
+) -> Vec<(usize, Metadata)> {
+    let is_settled = |metadata: &Metadata| {
+        let second = |time: SystemTime| time.duration_since(SystemTime::UNIX_EPOCH).ok();
+        let modified = metadata.modified().ok().and_then(second);
+        modified.is_some_and(|modified| modified.as_secs() < unix_now())
+    };
+    let (mut settled, racy): (Vec<_>, Vec<_>) =
+        filled.into_iter().partition(|(_, metadata)| is_settled(metadata));
+    let racy_bytes: u64 = racy.iter().map(|(_, metadata)| metadata.len()).sum();
+    if racy_bytes < WORTH_WAITING_BYTES {
+        return settled;
+    }
+    std::thread::sleep(until_next_second());
+    let work_tree = site.repo.work_tree().expect("items lie in one");
+    for (at, before) in racy {
+        let parent = Parent::open(work_tree, &items[at].path).ok().flatten();
+        let now = parent.and_then(|parent| parent.open_file().ok()?.metadata().ok());
+        let same = |now: &Metadata| {
+            platform::inode(now) == platform::inode(&before)
+                && now.len() == before.len()
+                && now.modified().ok() == before.modified().ok()
+        };
+        settled.extend(now.filter(|now| same(now) && is_settled(now)).map(|now| (at, now)));
+    }
+    settled
+}
+
 /// Gets the objects into the store; returns those that could not be had, and why.
-fn fetch(site: &Workspace, items: &[Item]) -> HashMap<Oid, String> {
+pub fn fetch(site: &Workspace, items: &[Item]) -> HashMap<Oid, String> {
     let mut downloads = Downloads::new(site.transfer());
     let (mut asked, mut failed) = (HashSet::new(), HashMap::new());
     let mut take = |done: crate::transfer::download::Done| {
@@ -174,11 +221,7 @@ fn fetch(site: &Workspace, items: &[Item]) -> HashMap<Oid, String> {
 }
 
 /// Puts content in place, side by side; returns the new stat data by position.
-fn put_in_place(
-    site: &Workspace,
-    items: &[Item],
-    report: &mut Report,
-) -> Vec<(usize, std::fs::Metadata)> {
+fn put_in_place(site: &Workspace, items: &[Item], report: &mut Report) -> Vec<(usize, Metadata)> {
     let bytes = items.iter().map(|item| item.pointer.size()).sum();
     site.reporter.expect(Activity::Filling, items.len() as u64, bytes);
     let work_tree = site.repo.work_tree().expect("items lie in one");

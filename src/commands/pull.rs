@@ -39,7 +39,9 @@ pub fn run(context: &Context, args: &Args) -> super::Result {
     if only.is_none() {
         items.retain(|item| site.config.wants_content(&item.path));
     }
-    let report = fill::fill(&site, items).map_err(|error| Error::Refused(error.to_string()))?;
+    let unavailable = fill::fetch(&site, &items);
+    let report = fill::fill(&site, items, &unavailable)
+        .map_err(|error| Error::Refused(error.to_string()))?;
     context.ui.status(&format!(
         "{} filled ({}).",
         counted(report.filled, "file", "files"),

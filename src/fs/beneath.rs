@@ -4,10 +4,11 @@
 //! symbolic link to anywhere. Each component is opened without following links, and the last step
 //! is a rename relative to the folder that was really reached.
 
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io;
 use std::path::Path;
 
+use super::platform;
 use crate::repo_path::RepoPath;
 
 /// The folder that holds a path's last component, reached without following a link.
@@ -37,13 +38,39 @@ impl Parent {
         self.inner.open_file()
     }
 
-    /// Moves the file `staged`, which must be on the same file system, to the path, replacing it.
+    /// Moves the file `staged`, which must be on the same file system, to the path, if the file there
+    /// still is the one that `expected` describes; afterwards nothing is left at `staged`.
+    ///
+    /// Where names can be exchanged (Linux), a file that is saved to the path at the last moment is
+    /// kept and false returned; elsewhere there is a moment in which it would be replaced.
     ///
     /// # Errors
     /// If the rename fails; `CrossesDevices` if the file systems differ.
-    pub fn replace_with(&self, staged: &Path) -> io::Result<()> {
-        self.inner.replace_with(staged)
+    pub fn swap_in(&self, staged: &Path, expected: &Metadata) -> io::Result<bool> {
+        match self.inner.exchange_with(staged) {
+            Ok(()) => {}
+            Err(error) if is_unsupported(&error) => {
+                self.inner.replace_with(staged)?;
+                return Ok(true);
+            }
+            Err(error) => return Err(error),
+        }
+        let out = std::fs::symlink_metadata(staged)?;
+        let same = platform::inode(&out) == platform::inode(expected)
+            && out.len() == expected.len()
+            && out.modified().ok() == expected.modified().ok();
+        if !same {
+            self.inner.exchange_with(staged)?;
+        }
+        std::fs::remove_file(staged)?;
+        Ok(same)
     }
+}
+
+/// Returns true if the system or the file system cannot exchange names.
+fn is_unsupported(error: &io::Error) -> bool {
+    // EINVAL is what file systems without RENAME_EXCHANGE return (renameat2(2)).
+    matches!(error.kind(), io::ErrorKind::Unsupported | io::ErrorKind::InvalidInput)
 }
 
 #[cfg(unix)]
@@ -79,6 +106,18 @@ mod imp {
                 true => Ok(file),
                 false => Err(io::Error::other("it is no regular file")),
             }
+        }
+
+        #[cfg(target_os = "linux")]
+        pub(super) fn exchange_with(&self, staged: &Path) -> io::Result<()> {
+            use rustix::fs::{RenameFlags, renameat_with};
+            let exchange = RenameFlags::EXCHANGE;
+            Ok(renameat_with(CWD, staged, &self.folder, &*self.name, exchange)?)
+        }
+
+        #[cfg(not(target_os = "linux"))]
+        pub(super) fn exchange_with(&self, _: &Path) -> io::Result<()> {
+            Err(io::ErrorKind::Unsupported.into())
         }
 
         pub(super) fn replace_with(&self, staged: &Path) -> io::Result<()> {
@@ -117,6 +156,10 @@ mod imp {
             crate::fs::platform::open_regular(&self.path)
         }
 
+        pub(super) fn exchange_with(&self, _: &Path) -> io::Result<()> {
+            Err(io::ErrorKind::Unsupported.into())
+        }
+
         #[expect(clippy::disallowed_methods, reason = "publishes a staged file")]
         pub(super) fn replace_with(&self, staged: &Path) -> io::Result<()> {
             std::fs::rename(staged, &self.path)
@@ -148,18 +191,36 @@ mod tests {
     }
 
     #[test]
-    fn the_last_component_is_replaced_even_if_it_is_a_link() {
+    fn a_file_is_swapped_in_unless_it_was_saved_meanwhile() {
         let dir = tempfile::tempdir().expect("a folder");
-        let (root, outside) = (dir.path().join("root"), dir.path().join("outside"));
+        let (root, staged) = (dir.path().join("root"), dir.path().join("staged"));
         std::fs::create_dir(&root).expect("creates");
-        std::fs::File::create(&outside).expect("creates");
-        symlink(&outside, root.join("x")).expect("links");
+        let write = |path: &Path, text: &[u8]| {
+            crate::fs::write_atomic(path, text, crate::fs::Shared::No).expect("writes");
+        };
+        write(&root.join("x"), b"pointer");
+        write(&staged, b"content");
         let parent = Parent::open(&root, &path("x")).expect("opens").expect("there");
+        let before = parent.open_file().expect("regular").metadata().expect("reads");
+        assert!(parent.swap_in(&staged, &before).expect("swaps"));
+        assert_eq!(std::fs::read(root.join("x")).expect("reads"), b"content");
+        assert!(!staged.exists());
+        // Another file stands there now: it stays.
+        write(&staged, b"again");
+        if cfg!(target_os = "linux") {
+            assert!(!parent.swap_in(&staged, &before).expect("swaps back"));
+            assert_eq!(std::fs::read(root.join("x")).expect("reads"), b"content");
+            assert!(!staged.exists());
+        }
+    }
+
+    #[test]
+    fn a_link_in_the_last_place_is_no_file() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let outside = dir.path().join("outside");
+        std::fs::File::create(&outside).expect("creates");
+        symlink(&outside, dir.path().join("x")).expect("links");
+        let parent = Parent::open(dir.path(), &path("x")).expect("opens").expect("there");
         parent.open_file().expect_err("a link is no regular file");
-        let staged = dir.path().join("staged");
-        std::fs::File::create(&staged).expect("creates");
-        parent.replace_with(&staged).expect("renames");
-        assert!(std::fs::symlink_metadata(root.join("x")).expect("there").is_file());
-        assert_eq!(std::fs::metadata(&outside).expect("untouched").len(), 0);
     }
 }

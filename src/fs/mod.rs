@@ -230,6 +230,14 @@ pub fn unix_now() -> u64 {
     now.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
 
+/// Returns how long it takes until the wall clock shows another second.
+pub fn until_next_second() -> Duration {
+    #[expect(clippy::disallowed_methods, reason = "this is the clock")]
+    let now = SystemTime::now();
+    let since = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    Duration::from_secs(1).saturating_sub(Duration::from_nanos(since.subsec_nanos().into()))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

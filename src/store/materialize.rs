@@ -1,6 +1,6 @@
 //! An object becomes a file of the work tree.
 
-use std::fs::Metadata;
+use std::fs::{File, Metadata};
 use std::io::{self, Read as _};
 use std::path::Path;
 
@@ -28,7 +28,8 @@ impl Store {
     /// Replaces the file at `path` by the object's content, if the file is exactly `pointer`.
     ///
     /// The content is verified on the way, keeps the file's executable bit and time of modification,
-    /// and appears by rename; no symbolic link is followed. The staged file lies in the git dir, or
+    /// and appears by rename; an editor that saves the file at that very moment wins, where the
+    /// file system can exchange names. No symbolic link is followed. The staged file lies in the git dir, or
     /// beside the target where that is another file system. Not synced: git's files are not either.
     ///
     /// # Errors
@@ -55,11 +56,7 @@ impl Store {
         let folder = shown.parent().unwrap_or(work_tree);
         let near = if platform::same_file_system(&tmp, folder) { tmp.as_path() } else { folder };
         let mut staged = crate::fs::stage(near, Shared::Yes)?;
-        let mut hasher = Hasher::default();
-        let mut limited = (&mut source).take(size + 1);
-        super::copy_hashing(&mut limited, staged.as_file_mut(), &mut hasher).context(&shown)?;
-        let hashed = hasher.finish();
-        if hashed.oid != oid || hashed.size != size {
+        if !self.copy_verified(&mut source, staged.as_file_mut(), oid, size).context(&shown)? {
             return Err(self.damaged(oid)?);
         }
         platform::copy_executable(&before, staged.as_file()).context(&shown)?;
@@ -70,11 +67,30 @@ impl Store {
         if !same_file(pointer_file(&parent, pointer).context(&shown)?.as_ref(), &before) {
             return Ok(Outcome::Changed);
         }
-        parent.replace_with(staged.path()).context(&shown)?;
+        if !parent.swap_in(staged.path(), &before).context(&shown)? {
+            return Ok(Outcome::Changed);
+        }
         let metadata = staged.as_file().metadata().context(&shown)?;
-        // The name is gone; dropping the handle would only look for it.
-        drop(staged.into_temp_path().keep());
         Ok(Outcome::Filled(metadata))
+    }
+
+    /// Copies an object to a file; false if it turns out to be another. What this process has
+    /// verified before is copied without hashing it again, by sharing its blocks where that works.
+    fn copy_verified(
+        &self,
+        source: &mut File,
+        target: &mut File,
+        oid: Oid,
+        size: u64,
+    ) -> io::Result<bool> {
+        let metadata = source.metadata()?;
+        if metadata.len() == size && self.is_verified(oid, &metadata) {
+            return Ok(io::copy(source, target)? == size);
+        }
+        let mut hasher = Hasher::default();
+        super::copy_hashing(&mut source.take(size + 1), target, &mut hasher)?;
+        let hashed = hasher.finish();
+        Ok(hashed.oid == oid && hashed.size == size)
     }
 }
 

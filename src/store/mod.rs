@@ -21,6 +21,7 @@ use crate::fs::{IoContext as _, PathError, if_exists, platform};
 use crate::oid::Oid;
 
 pub mod blob_map;
+pub mod fill_journal;
 pub mod materialize;
 pub mod queue;
 pub mod receipts;
@@ -189,7 +190,7 @@ impl Store {
         if stamp.size != size {
             return Ok(None);
         }
-        if self.verified.lock().expect("no holder panics").get(&oid) == Some(&stamp) {
+        if self.is_verified(oid, &metadata) {
             return Ok(Some(file));
         }
         let hashed = crate::digest::hash_reader(&mut file, &[]).context(&path)?;
@@ -199,6 +200,12 @@ impl Store {
         self.verified.lock().expect("no holder panics").insert(oid, stamp);
         io::Seek::rewind(&mut file).context(&path)?;
         Ok(Some(file))
+    }
+
+    /// Returns true if this process hashed the object's bytes and the file was not written to since.
+    fn is_verified(&self, oid: Oid, metadata: &Metadata) -> bool {
+        let verified = self.verified.lock().expect("no holder panics");
+        verified.get(&oid) == Some(&Stamp::of(metadata))
     }
 
     /// Remembers that this process has just hashed the bytes that it stored, where that saves much.

@@ -24,7 +24,7 @@ use crate::repo_path::RepoPath;
 
 const HEADER: &str = "git-lake queue v1";
 /// Characters of a path that would break a record apart.
-const IN_PATH: &AsciiSet = &CONTROLS.add(b' ').add(b'%').add(0x7f);
+pub(super) const IN_PATH: &AsciiSet = &CONTROLS.add(b' ').add(b'%').add(0x7f);
 /// Longest line that is read; a longer one is damage and skipped.
 const MAX_LINE_BYTES: usize = 64 * 1024;
 
