@@ -48,6 +48,12 @@ impl Environment {
             search_path: variable("PATH"),
         }
     }
+
+    /// Returns the names of all variables by which the caller steers git, known or not.
+    pub fn steering() -> Vec<OsString> {
+        let names = std::env::vars_os().map(|(name, _)| name);
+        names.filter(|name| name.as_encoded_bytes().starts_with(b"GIT_")).collect()
+    }
 }
 
 #[expect(clippy::disallowed_methods, reason = "git's own variables enter here")]

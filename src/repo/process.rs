@@ -59,7 +59,7 @@ pub struct Output {
 pub struct Git {
     program: PathBuf,
     folder: PathBuf,
-    variables: Vec<(&'static str, Option<OsString>)>,
+    variables: Vec<(OsString, Option<OsString>)>,
     #[cfg(test)]
     is_hermetic: bool,
 }
@@ -76,7 +76,7 @@ impl Git {
             program,
             folder: folder.to_owned(),
             // Nothing here may write the index as a side effect.
-            variables: vec![("GIT_OPTIONAL_LOCKS", Some("0".into()))],
+            variables: vec![("GIT_OPTIONAL_LOCKS".into(), Some("0".into()))],
             #[cfg(test)]
             is_hermetic: false,
         })
@@ -91,14 +91,24 @@ impl Git {
         let mut git = Self::find(&Environment::read(), top)?;
         let path = |path: &Path| Some(path.as_os_str().to_owned());
         git.variables.extend([
-            ("GIT_DIR", path(repo.git_dir())),
-            ("GIT_WORK_TREE", repo.work_tree().and_then(path)),
-            ("GIT_INDEX_FILE", path(repo.index_path())),
+            ("GIT_DIR".into(), path(repo.git_dir())),
+            ("GIT_WORK_TREE".into(), repo.work_tree().and_then(path)),
+            ("GIT_INDEX_FILE".into(), path(repo.index_path())),
             // Known to be the repository's own, and perhaps relative to another folder.
-            ("GIT_COMMON_DIR", None),
-            ("GIT_PREFIX", None),
+            ("GIT_COMMON_DIR".into(), None),
+            ("GIT_PREFIX".into(), None),
         ]);
         Ok(git)
+    }
+
+    /// Returns git as it runs for somebody else: without any `GIT_…` variable that steers this
+    /// process, and with `variables` instead. The filter and hooks that it starts inherit the same.
+    #[must_use]
+    pub fn isolated(mut self, variables: &[(&str, OsString)]) -> Self {
+        self.variables = Environment::steering().into_iter().map(|name| (name, None)).collect();
+        let given = variables.iter().map(|(name, value)| ((*name).into(), Some(value.clone())));
+        self.variables.extend(given);
+        self
     }
 
     /// Returns any program as it runs in tests: nothing of this machine's or user's settings.
@@ -108,7 +118,7 @@ impl Git {
         let path = Environment::read().search_path;
         git.program = program.unwrap_or(git.program);
         git.is_hermetic = true;
-        git.variables = vec![
+        let variables = [
             ("PATH", path),
             ("HOME", Some(home.into())),
             ("GIT_CONFIG_NOSYSTEM", Some("1".into())),
@@ -119,13 +129,14 @@ impl Git {
             ("GIT_COMMITTER_EMAIL", Some("a@example.org".into())),
             ("GIT_COMMITTER_DATE", Some("2020-01-01T00:00:00Z".into())),
         ];
+        git.variables = variables.map(|(name, value)| (name.into(), value)).into();
         git
     }
 
     /// Sets a variable for all that runs from now on.
     #[cfg(test)]
-    pub(super) fn with(mut self, name: &'static str, value: impl Into<OsString>) -> Self {
-        self.variables.push((name, Some(value.into())));
+    pub(super) fn with(mut self, name: &str, value: impl Into<OsString>) -> Self {
+        self.variables.push((name.into(), Some(value.into())));
         self
     }
 
@@ -324,6 +335,17 @@ mod tests {
         assert_eq!(output.stdout, lines);
         // Git ends without reading what it is given.
         git().run(&["version"], &input).expect("succeeds");
+    }
+
+    #[test]
+    fn an_isolated_git_has_the_given_settings_and_no_others() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let home = [("HOME", dir.path().into()), ("GIT_CONFIG_NOSYSTEM", "1".into())];
+        let git = Git::find(&Environment::read(), dir.path()).expect("git is installed");
+        let git = git.with("GIT_CONFIG_COUNT", "nonsense").isolated(&home);
+        git.run(&["config", "--global", "demo.key", "value"], b"").expect("writes");
+        let listed = git.run(&["config", "--list"], b"").expect("lists").stdout;
+        assert_eq!(listed, b"demo.key=value\n");
     }
 
     #[test]
