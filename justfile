@@ -1,0 +1,18 @@
+# What a change has to pass; .ci/run does the same.
+check: fmt clippy test doc
+
+fmt:
+    cargo fmt --check
+
+clippy:
+    cargo clippy --all-targets -- -D warnings
+
+test:
+    cargo test
+
+doc:
+    RUSTDOCFLAGS="-D warnings" cargo doc --no-deps
+
+# Licences, advisories and sources of dependencies; needs cargo-deny.
+deny:
+    cargo deny --config .cargo/deny.toml check
