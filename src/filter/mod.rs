@@ -1,7 +1,7 @@
 //! The filter: git hands it content and pointers, one path at a time.
 //!
 //! [`session`] holds the conversation with git over [`protocol`]; [`clean`] and [`smudge`] decide
-//! about one path; [`delay`] keeps what git asks for again when it is there; [`finish`] runs when git
+//! about one path; `delay` keeps what git asks for again when it is there; [`finish`] runs when git
 //! closes the pipe and makes good what must not wait: syncing, uploading, one summary.
 //!
 //! The filter runs inside `git status`, `git diff` and `git switch`, where nobody expects it. So a

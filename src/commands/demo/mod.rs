@@ -12,9 +12,10 @@ mod shell;
 
 use shell::Shell;
 
-/// Try git-lake out: a dataset goes through git and two lakes and comes back
+/// Try git-lake out in a temporary folder
 ///
-/// Works in a folder of its own, with a home of its own, and keeps it for you to look at.
+/// A small dataset goes through git and two folder lakes and comes back; every byte is compared. The
+/// folder has a home of its own, so none of your settings count or change. It is kept, and named.
 #[derive(clap::Args)]
 pub struct Args {
     /// Folder to work in, which must not exist yet [default: a new one for temporary files]
