@@ -80,6 +80,14 @@ impl TestRepo {
     }
 }
 
+/// Returns true if git is of this version or newer; older ones lack what a few tests compare with.
+pub(crate) fn git_is_at_least(wanted: (u32, u32)) -> bool {
+    let home = std::env::temp_dir();
+    let version = text(&Git::hermetic(None, &home, &home), &["version"], b"");
+    let mut numbers = version.split([' ', '.']).filter_map(|word| word.parse().ok());
+    (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0)) >= wanted
+}
+
 /// Opens a repository with nothing but its own settings.
 pub(crate) fn open(folder: &Path) -> Repo {
     let permissions = gix::open::Permissions::isolated();

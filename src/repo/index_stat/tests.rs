@@ -1,5 +1,5 @@
 use super::*;
-use crate::repo::testing::{TestRepo, path};
+use crate::repo::testing::{TestRepo, git_is_at_least, path};
 
 /// A repository whose filter stores `pointer` for every `*.bin` and notes each run.
 struct Filtered {
@@ -204,6 +204,9 @@ fn mode_and_absent_checksum_stay() {
     filtered.patch(&[change]).expect("patches");
     let permissions = path.metadata().expect("there").permissions();
     assert_eq!(permissions.mode() & 0o777, mode.mode());
-    assert!(std::fs::read(&path).expect("reads").ends_with(&[0; 20]));
+    // Older gits know no `index.skipHash`.
+    if git_is_at_least((2, 40)) {
+        assert!(std::fs::read(&path).expect("reads").ends_with(&[0; 20]));
+    }
     assert_eq!(filtered.status().0, "");
 }
