@@ -134,7 +134,9 @@ pub fn publish(staged: NamedTempFile, target: &Path) -> Result<(), PathError> {
 /// # Errors
 /// If any step fails; the old content is intact then.
 pub fn write_atomic(path: &Path, bytes: &[u8], shared: Shared) -> Result<(), PathError> {
-    let folder = path.parent().unwrap_or(Path::new("."));
+    // A bare name has an empty parent, which no system can open.
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let folder = folder.unwrap_or(Path::new("."));
     let mut staged = stage(folder, shared)?;
     staged.write_all(bytes).context(path)?;
     if let Some(old) = if_exists(std::fs::metadata(path)).context(path)? {
@@ -264,6 +266,15 @@ mod tests {
         write_atomic(&path, b"1234", Shared::Yes).expect("writes");
         assert!(read_small(&path, 3).is_err());
         assert_eq!(read_small(&path, 4).expect("fits").as_deref(), Some(&b"1234"[..]));
+    }
+
+    #[test]
+    fn a_bare_name_is_a_file_of_the_current_folder() {
+        // As git names the files of a merge driver. A fresh name, since tests share the folder.
+        let staged = stage(Path::new("."), Shared::Yes).expect("stages").into_temp_path();
+        let name = Path::new(staged.file_name().expect("a name"));
+        write_atomic(name, b"merged", Shared::Yes).expect("writes");
+        assert_eq!(read_small(&staged, 10).expect("reads").as_deref(), Some(&b"merged"[..]));
     }
 
     #[test]
