@@ -73,6 +73,11 @@ pub fn track(context: &Context, args: &TrackArgs) -> super::Result {
         if let Some((name, _)) = never {
             return Err(Error::Usage(format!("`{name}` is never tracked: git has to read it")));
         }
+        if pattern.starts_with('!') && !args.filename {
+            return Err(Error::Usage(format!(
+                "git ignores `{pattern}` in `.gitattributes`; `--filename` takes it as a name"
+            )));
+        }
         let pattern = if args.filename { literal(pattern.as_bytes()) } else { pattern.clone() };
         lines.push(format!("{} {ATTRIBUTES}", quoted(pattern.as_bytes())));
     }
@@ -196,7 +201,8 @@ fn unquoted(text: &str) -> String {
 
 /// Makes a pattern that matches one name and nothing else.
 fn literal(name: &[u8]) -> String {
-    let mut pattern = String::new();
+    // In front, it would be a pattern that git ignores.
+    let mut pattern = String::from(if name.starts_with(b"!") { "\\" } else { "" });
     for c in String::from_utf8_lossy(name).chars() {
         if "*?[]\\".contains(c) {
             pattern.push('\\');
@@ -282,5 +288,6 @@ mod tests {
         assert_eq!(lake_pattern(b"*.txt text"), None);
         assert_eq!(lake_pattern(b"# *.png filter=lake"), None);
         assert_eq!(literal(b"a*[1].png"), "a\\*\\[1\\].png");
+        assert_eq!(literal(b"!a!"), "\\!a!");
     }
 }
