@@ -15,4 +15,4 @@ doc:
 
 # Licences, advisories and sources of dependencies; needs cargo-deny.
 deny:
-    cargo deny --config .cargo/deny.toml check
+    cargo deny check
