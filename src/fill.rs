@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime};
 
 use crate::fs::beneath::Parent;
-use crate::fs::{platform, unix_now, until_next_second};
+use crate::fs::{PathError, platform, unix_now, until_next_second};
 use crate::oid::Oid;
 use crate::pointer::{MAX_POINTER_BYTES, Parsed, Pointer};
 use crate::repo::attributes::LakePaths;
@@ -22,6 +22,7 @@ use crate::repo::index_stat::{self, StatChange, StatUpdate};
 use crate::repo::{self, BlobId};
 use crate::repo_path::RepoPath;
 use crate::store::Presence;
+use crate::store::fill_journal;
 use crate::store::materialize::Outcome;
 use crate::transfer::download::{Downloads, Wanted};
 use crate::transfer::report::Activity;
@@ -61,9 +62,55 @@ pub struct Report {
 /// Says why nothing could be filled.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
+    /// What a dead process left behind cannot be read.
+    #[error(transparent)]
+    Path(#[from] PathError),
+    /// The index cannot be read.
+    #[error(transparent)]
+    Read(#[from] repo::index::Error),
     /// The index cannot be written.
     #[error(transparent)]
     Index(#[from] index_stat::Error),
+}
+
+/// Puts the index right where a process died between filling a file and telling the index.
+///
+/// A file that still is a pointer is left to [`left`]; one that has the content gets its stat data
+/// written, after its bytes were verified. Logs of running processes and of other work trees are left
+/// alone.
+///
+/// # Errors
+/// If the index is locked or cannot be written; running it again is safe.
+pub fn recover(site: &Workspace) -> Result<(), Error> {
+    let Some(work_tree) = site.repo.work_tree() else { return Ok(()) };
+    let (index_path, hash_len) = (site.repo.index_path(), site.repo.hash_len());
+    let logs = fill_journal::read_all(site.store.root())?.into_iter();
+    let logs: Vec<_> = logs.filter(|log| !log.is_running && log.index_path == index_path).collect();
+    if logs.is_empty() {
+        return Ok(());
+    }
+    let index = site.repo.index()?;
+    let mut changes = Vec::new();
+    for entry in logs.iter().flat_map(|log| &log.entries) {
+        let there = index.entry_at(entry.path.as_bytes()).map(|there| there.id);
+        let blob = BlobId::parse_hex(entry.blob.as_bytes()).filter(|blob| there == Some(*blob));
+        let parent = Parent::open(work_tree, &entry.path).ok().flatten();
+        let file = parent.and_then(|parent| parent.open_file().ok());
+        let (Some(id), Some(mut file)) = (blob, file) else { continue };
+        let Ok(metadata) = file.metadata() else { continue };
+        let hashed = crate::digest::hash_reader(&mut file, &[]);
+        if metadata.len() == entry.size && hashed.is_ok_and(|hashed| hashed.oid == entry.oid) {
+            let path = entry.path.clone();
+            changes.push(StatChange { path, id, stat: StatUpdate::Of(metadata) });
+        }
+    }
+    if !changes.is_empty() {
+        index_stat::patch(index_path, hash_len, &changes, PATIENCE)?;
+    }
+    for log in logs {
+        log.remove()?;
+    }
+    Ok(())
 }
 
 /// Finds the files of the work tree that are exactly the pointer that the index has for them.

@@ -59,7 +59,9 @@ pub fn clean(context: &Context, args: &CleanArgs) -> super::Result {
     if let Err(error) = &result {
         summary.refused(&path, error);
     }
-    finish::finish(&site, &cleaner.emitted, summary, true);
+    cleaner.remember();
+    finish::sync(&site, true);
+    finish::finish(&site, &cleaner.emitted, &summary);
     match result {
         Ok(bytes) => {
             output.write_all(&bytes)?;
@@ -94,7 +96,8 @@ pub fn smudge(context: &Context, args: &SmudgeArgs) -> super::Result {
             }
         },
     }
-    finish::finish(&site, &[], summary, false);
+    finish::sync(&site, false);
+    finish::finish(&site, &[], &summary);
     Ok(exit)
 }
 

@@ -1,11 +1,14 @@
 //! `git-lake hook`: what git's hooks run.
 
+use std::collections::HashSet;
 use std::io::Read as _;
 
 use super::{Context, Error, Exit, counted};
 use crate::fill;
 use crate::proof::{self, Verdict};
 use crate::repo::history::{self, RefUpdate};
+use crate::repo_path::RepoPath;
+use crate::store::fill_journal;
 
 /// Longest list of refs that git sends to a hook, in bytes.
 const MAX_INPUT_BYTES: u64 = 64 << 20;
@@ -68,8 +71,14 @@ fn tell_what_is_left(context: &Context) -> super::Result {
     let site = context.lenient_workspace()?;
     let index = site.repo.index()?;
     let mut left = fill::left(&site, &index, None)?;
-    left.retain(|item| site.config.wants_content(&item.path));
-    let is_wanted = site.config.checkout == crate::config::Checkout::Content;
+    // A filter that still runs fills these as soon as git closes its pipe.
+    let coming: HashSet<RepoPath> = fill_journal::read_all(site.store.root())?
+        .into_iter()
+        .filter(|log| log.is_running && log.index_path == site.repo.index_path())
+        .flat_map(|log| log.entries.into_iter().map(|entry| entry.path))
+        .collect();
+    left.retain(|item| site.config.wants_content(&item.path) && !coming.contains(&item.path));
+    let is_wanted = site.config.checkout != crate::config::Checkout::Pointer;
     if !left.is_empty() && is_wanted {
         let count = counted(left.len(), "file is a pointer", "files are pointers");
         context.ui.warning(&format!("{count} only; `git lake pull` fetches the content."));

@@ -30,6 +30,7 @@ pub fn run(context: &Context, args: &Args) -> super::Result {
     if site.repo.work_tree().is_none() {
         return Err(Error::Refused("A bare repository has no work tree to fill".into()));
     }
+    fill::recover(&site).map_err(|error| Error::Refused(error.to_string()))?;
     let index = site.repo.index()?;
     let only = match args.pathspecs.is_empty() {
         true => None,

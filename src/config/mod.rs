@@ -31,8 +31,10 @@ pub enum UploadAt {
 /// What a checkout puts into the work tree.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Checkout {
-    /// Content.
-    Content,
+    /// Content, large files when git closes the pipe.
+    Fill,
+    /// Content, all of it through git's pipe.
+    InBand,
     /// Pointers, until `git lake pull`.
     Pointer,
 }
@@ -131,19 +133,17 @@ impl Config {
             reader.warnings.push(Error::Storage);
         }
         let skip = env::is_on("GIT_LAKE_SKIP_SMUDGE");
-        let checkout = reader.choice("lake.checkout", &[("pointer", true), ("inband", false)]);
-        let pushing = reader.choice("lake.upload", &[("push", true), ("add", false)]);
+        let ways = [("pointer", Checkout::Pointer), ("inband", Checkout::InBand)];
+        let checkout = reader.choice("lake.checkout", &ways, "`inband` or `pointer`");
+        let times = [("push", UploadAt::Push), ("add", UploadAt::Add)];
+        let upload_at = reader.choice("lake.upload", &times, "`add` or `push`");
         let include = reader.patterns("lake.fetchInclude").filter(|list| !list.is_empty());
         let config = Self {
             fallbacks: reader.configured_remotes(&remotes),
             remotes,
             preferred,
-            upload_at: if pushing == Some(true) { UploadAt::Push } else { UploadAt::Add },
-            checkout: if skip || checkout == Some(true) {
-                Checkout::Pointer
-            } else {
-                Checkout::Content
-            },
+            upload_at: upload_at.unwrap_or(UploadAt::Add),
+            checkout: if skip { Checkout::Pointer } else { checkout.unwrap_or(Checkout::Fill) },
             inband_limit: reader.size("lake.inbandLimit").unwrap_or(DEFAULT_INBAND_LIMIT),
             strict: reader.flag("lake.strict").unwrap_or(false),
             fetch_include: include,
@@ -177,12 +177,16 @@ impl Reader<'_> {
         }
     }
 
-    fn choice(&mut self, key: &str, choices: &[(&str, bool)]) -> Option<bool> {
+    fn choice<T: Copy>(
+        &mut self,
+        key: &str,
+        choices: &[(&str, T)],
+        expected: &'static str,
+    ) -> Option<T> {
         let value = self.git.string(key)?;
         match choices.iter().find(|choice| choice.0 == value) {
             Some(choice) => Some(choice.1),
-            None if key == "lake.upload" => self.wrong(key, value, "`add` or `push`"),
-            None => self.wrong(key, value, "`inband` or `pointer`"),
+            None => self.wrong(key, value, expected),
         }
     }
 

@@ -34,6 +34,11 @@ impl Summary {
         self.left.entry(failure.to_string()).or_default().push(path.display().into_owned());
     }
 
+    /// Notes a path whose content is there but could not be put in place.
+    pub fn unfilled(&mut self, path: &RepoPath, reason: String) {
+        self.left.entry(reason).or_default().push(path.display().into_owned());
+    }
+
     /// Notes a path that could not be cleaned; git names it too, but not why.
     pub fn refused(&mut self, path: &RepoPath, error: &super::clean::Error) {
         let way_out = match error {
@@ -74,8 +79,10 @@ fn list_of(paths: &[String]) -> String {
     text
 }
 
-/// Makes good what must not wait.
-pub fn finish(site: &Workspace, emitted: &[Emitted], summary: Summary, has_cleaned: bool) {
+/// Makes everything that this process stored safe from power loss, before anything else.
+///
+/// A failure is told, written down, and made good by the next process that stores something.
+pub fn sync(site: &Workspace, has_cleaned: bool) {
     let warn = |text: &str| site.reporter.warn(text);
     let synced = site.store.sync().and_then(|()| site.queue.sync());
     if let Err(error) = synced {
@@ -89,6 +96,11 @@ pub fn finish(site: &Workspace, emitted: &[Emitted], summary: Summary, has_clean
     } else if has_cleaned && let Err(error) = site.store.sync_recorded() {
         warn(&error.to_string());
     }
+}
+
+/// Makes good what must not wait, when everything is synced.
+pub fn finish(site: &Workspace, emitted: &[Emitted], summary: &Summary) {
+    let warn = |text: &str| site.reporter.warn(text);
     summary.print(site);
     let may_be_staged = emitted.iter().any(|emitted| emitted.may_be_staged);
     if may_be_staged && !owed::is_stash_index(&site.repo) {

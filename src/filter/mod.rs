@@ -11,6 +11,7 @@
 pub mod clean;
 mod delay;
 pub mod finish;
+mod large;
 pub mod pktline;
 pub mod protocol;
 pub mod session;

@@ -5,14 +5,14 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::clean::{Chunks, Cleaner, Emitted};
-use super::delay::Delay;
+use super::delay::{Delay, Delayed};
 use super::finish::{self, Summary};
+use super::large::Large;
 use super::protocol::{Command, Connection, Request, Status};
 use super::smudge::{self, Blob, Content};
 use crate::config::file::Unknown;
 use crate::pointer::Pointer;
 use crate::repo_path::RepoPath;
-use crate::store;
 use crate::transfer::Cancel;
 use crate::transfer::download::Failure;
 use crate::transfer::report::Reporter;
@@ -62,15 +62,24 @@ pub fn serve(
         connection,
         cleaner: Cleaner::new(&site),
         delay: Delay::default(),
+        large: Large::new(&site),
         summary: Summary::default(),
         has_cleaned: false,
         site: &site,
     };
     let outcome = session.run(first);
-    let Session { mut cleaner, summary, has_cleaned, .. } = session;
+    let Session { mut cleaner, mut summary, has_cleaned, large, .. } = session;
     cleaner.remember();
+    finish::sync(&site, has_cleaned);
+    let filled = large.finish();
+    for (path, failure) in filled.missing {
+        summary.left_as_pointer(&path, failure);
+    }
+    for (path, reason) in filled.unfilled {
+        summary.unfilled(&path, reason);
+    }
     let emitted: Vec<Emitted> = cleaner.emitted;
-    finish::finish(&site, &emitted, summary, has_cleaned);
+    finish::finish(&site, &emitted, &summary);
     match outcome {
         // git went away in the middle: everything that it may hold is safe by now.
         Err(error) if is_gone(&error) => Ok(()),
@@ -98,6 +107,7 @@ struct Session<'a, R, W: Write> {
     site: &'a Workspace,
     cleaner: Cleaner<'a>,
     delay: Delay,
+    large: Large<'a>,
     summary: Summary,
     has_cleaned: bool,
 }
@@ -152,36 +162,70 @@ impl<R: Read, W: Write> Session<'_, R, W> {
             Blob::AsIs(Content::Bytes(bytes)) if bytes.is_empty() => {
                 return match self.delay.retry(&path) {
                     None => self.connection.answer(&bytes),
-                    Some(delayed) => {
-                        let content = match delayed.result {
-                            Ok(Some(bytes)) => Ok(Content::Bytes(bytes)),
-                            Ok(None) => self.stored(&path, &delayed.pointer),
-                            Err(failure) => Err(failure),
-                        };
-                        self.answer_content(&path, &delayed.bytes, content)
-                    }
+                    Some(delayed) => self.answer_delayed(&path, request, delayed),
                 };
             }
             Blob::AsIs(content) => return self.answer(content),
             Blob::Wanted { bytes, pointer } => (bytes, pointer),
         };
         self.cleaner.learn(request.blob.as_deref(), &pointer);
-        let stored = smudge::stored(self.site, &pointer);
-        let content = match stored {
+        let is_large = request.can_delay && self.large.takes(request, &pointer);
+        // With `lake.strict` git must hear of a failure, so what is not here is waited for.
+        if is_large && !self.site.config.strict && self.fill_later(request, &path, &bytes, &pointer)
+        {
+            return self.connection.answer(&bytes);
+        }
+        let content = match smudge::stored(self.site, &pointer) {
+            Ok(Some(_)) if is_large && self.fill_later(request, &path, &bytes, &pointer) => {
+                return self.connection.answer(&bytes);
+            }
             Ok(Some(content)) => Ok(content),
             Ok(None) if request.can_delay => {
                 self.delay.add(self.site, path, bytes, pointer);
                 return self.connection.answer_status(Status::Delayed);
             }
             Ok(None) => smudge::content_now(self.site, &path, &pointer),
-            Err(error) => Err(failed(&error)),
+            Err(error) => Err(Failure::Store(error.to_string())),
         };
         self.answer_content(&path, &bytes, content)
     }
 
-    /// Reads an object that was downloaded; fetches it again if it vanished since.
-    fn stored(&self, path: &RepoPath, pointer: &Pointer) -> Result<Content, Failure> {
-        smudge::content_now(self.site, path, pointer)
+    /// Answers a path that was delayed; git does not send its pointer again.
+    fn answer_delayed(
+        &mut self,
+        path: &RepoPath,
+        request: &Request,
+        delayed: Delayed,
+    ) -> io::Result<()> {
+        let Delayed { bytes, pointer, result } = delayed;
+        if result.is_ok()
+            && self.large.takes(request, &pointer)
+            && self.fill_later(request, path, &bytes, &pointer)
+        {
+            return self.connection.answer(&bytes);
+        }
+        let content = match result {
+            Ok(Some(content)) => Ok(Content::Bytes(content)),
+            // It is in the store; if it vanished since, it is fetched again.
+            Ok(None) => smudge::content_now(self.site, path, &pointer),
+            Err(failure) => Err(failure),
+        };
+        self.answer_content(path, &bytes, content)
+    }
+
+    /// Lets a large file be put in place when git closes the pipe; false if that cannot be promised.
+    fn fill_later(
+        &mut self,
+        request: &Request,
+        path: &RepoPath,
+        bytes: &[u8],
+        pointer: &Pointer,
+    ) -> bool {
+        let added = self.large.add(request, path, bytes, pointer);
+        if let Err(error) = &added {
+            self.site.reporter.warn(&error.to_string());
+        }
+        added.is_ok()
     }
 
     /// Answers with content, or, if it could not be had, with the pointer.
@@ -220,8 +264,4 @@ impl<R: Read, W: Write> Session<'_, R, W> {
             }
         }
     }
-}
-
-fn failed(error: &store::Error) -> Failure {
-    Failure::Store(error.to_string())
 }

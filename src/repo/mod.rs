@@ -145,6 +145,15 @@ impl Repo {
         index::Index::read(&self.index_path, self.hash_len())
     }
 
+    /// Returns true if a rebase is under way that will run commands between its picks: they want to
+    /// see content, and git goes on after them.
+    pub fn has_exec_steps(&self) -> bool {
+        let todo = self.git_dir.join("rebase-merge").join("git-rebase-todo");
+        let text = std::fs::read(todo).unwrap_or_default();
+        let is_exec = |line: &[u8]| line.starts_with(b"exec ") || line.starts_with(b"x ");
+        text.split(|byte| *byte == b'\n').any(is_exec)
+    }
+
     /// Returns another handle on the same repository.
     ///
     /// Cheap, for the same thread only: to work in another thread, discover again there.
