@@ -41,15 +41,6 @@ pub enum Error {
     Path(#[from] PathError),
 }
 
-impl From<Error> for crate::commands::Error {
-    fn from(error: Error) -> Self {
-        match error {
-            Error::Repo(error) => Self::Repo(error),
-            Error::Path(error) => Self::Path(error),
-        }
-    }
-}
-
 /// A pointer that is to be pushed.
 struct Item {
     path: RepoPath,

@@ -7,6 +7,7 @@ use crate::config::file::{SettingsError, Unknown};
 use crate::fs::PathError;
 use crate::lake::LakeError;
 use crate::lake_url::ParseUrlError;
+use crate::proof;
 use crate::repo::{self, Repo};
 use crate::transfer::Cancel;
 use crate::ui::Ui;
@@ -101,6 +102,15 @@ pub enum Error {
 impl From<repo::index::Error> for Error {
     fn from(error: repo::index::Error) -> Self {
         Self::Repo(error.into())
+    }
+}
+
+impl From<proof::Error> for Error {
+    fn from(error: proof::Error) -> Self {
+        match error {
+            proof::Error::Repo(error) => Self::Repo(error),
+            proof::Error::Path(error) => Self::Path(error),
+        }
     }
 }
 
