@@ -1,0 +1,540 @@
+//! Surroundings for tests: a temporary folder with a home, repositories and lakes.
+
+use std::ffi::{OsStr, OsString};
+use std::fs;
+use std::io::Write as _;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use git_lake::oid::Oid;
+
+/// Longest time that a test waits for something that another process does.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A temporary folder with an empty home; git in it knows nothing of this machine.
+pub(crate) struct TestEnv {
+    dir: tempfile::TempDir,
+    vars: Vec<(OsString, OsString)>,
+}
+
+impl TestEnv {
+    pub(crate) fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path().canonicalize().unwrap();
+        let home = root.join("home");
+        fs::create_dir(&home).unwrap();
+        let config = "[init]\n\tdefaultBranch = main\n[protocol \"file\"]\n\tallow = always\n\
+                      [advice]\n\tdetachedHead = false\n[gc]\n\tauto = 0\n";
+        fs::write(home.join(".gitconfig"), config).unwrap();
+        let mut vars = vec![
+            ("HOME".into(), home.into_os_string()),
+            ("PATH".into(), search_path()),
+            ("TMPDIR".into(), root.into_os_string()),
+        ];
+        let fixed = [
+            ("GIT_CONFIG_NOSYSTEM", "1"),
+            ("LC_ALL", "C"),
+            ("TZ", "UTC"),
+            ("GIT_AUTHOR_NAME", "A. Author"),
+            ("GIT_AUTHOR_EMAIL", "author@example.com"),
+            ("GIT_AUTHOR_DATE", "2024-01-02T03:04:05Z"),
+            ("GIT_COMMITTER_NAME", "A. Committer"),
+            ("GIT_COMMITTER_EMAIL", "committer@example.com"),
+            ("GIT_COMMITTER_DATE", "2024-01-02T03:04:05Z"),
+            ("GIT_EDITOR", "true"),
+        ];
+        vars.extend(fixed.map(|(name, value)| (name.into(), value.into())));
+        Self { dir, vars }
+    }
+
+    /// Returns a path in the temporary folder.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().canonicalize().unwrap().join(name)
+    }
+
+    /// A place to run commands in; the folder need not be a repository.
+    pub(crate) fn at(&self, name: &str) -> Repo {
+        Repo { path: self.path(name), vars: self.vars.clone() }
+    }
+
+    /// Makes a repository without git-lake.
+    pub(crate) fn repo(&self, name: &str) -> Repo {
+        let repo = self.at(name);
+        fs::create_dir(&repo.path).unwrap();
+        repo.git(["init", "-q"]);
+        repo
+    }
+
+    /// Makes a folder that is declared a lake.
+    pub(crate) fn lake(&self, name: &str) -> Lake {
+        let lake = Lake { path: self.path(name) };
+        fs::create_dir_all(lake.path.join(".pl")).unwrap();
+        fs::write(lake.path.join(".pl/tags.json"), r#"{"__HASH_FN__": "sha256"}"#).unwrap();
+        lake
+    }
+
+    /// Makes a repository whose `*.bin` go to `<name>-lake`, with a first commit.
+    pub(crate) fn tracked(&self, name: &str) -> (Repo, Lake) {
+        self.tracked_with(name, &[])
+    }
+
+    /// The same, with arguments for `git init`.
+    pub(crate) fn tracked_with(&self, name: &str, init: &[&str]) -> (Repo, Lake) {
+        let lake = self.lake(&format!("{name}-lake"));
+        let repo = self.at(name);
+        fs::create_dir(&repo.path).unwrap();
+        repo.git(["init", "-q"].iter().chain(init));
+        repo.set_up(&[&lake]);
+        (repo, lake)
+    }
+
+    /// Does what `git lake install` does for this home.
+    pub(crate) fn install(&self) {
+        self.at(".").git(["lake", "install"]);
+    }
+
+    /// Makes a bare repository.
+    pub(crate) fn bare(&self, name: &str) -> Repo {
+        let repo = self.at(name);
+        self.at(".").git(["init", "-q", "--bare", name]);
+        repo
+    }
+
+    /// Clones, as on another machine that has git-lake installed.
+    pub(crate) fn clone_of(&self, source: &Repo, name: &str) -> Repo {
+        self.clone_with(source, name, &[])
+    }
+
+    pub(crate) fn clone_with(&self, source: &Repo, name: &str, options: &[&str]) -> Repo {
+        self.install();
+        let source = format!("file://{}", source.path.display());
+        let args = ["clone", "-q"].iter().chain(options).copied();
+        self.at(".").git(args.chain([&*source, name]));
+        self.at(name)
+    }
+}
+
+/// The folder of the built program, then those of this machine that have git and a shell.
+fn search_path() -> OsString {
+    let built = Path::new(env!("CARGO_BIN_EXE_git-lake")).parent().unwrap().to_owned();
+    let outside = std::env::var_os("PATH").unwrap();
+    let needed = ["git", "sh", "sed"];
+    let folders = std::env::split_paths(&outside)
+        .filter(|folder| needed.iter().any(|name| folder.join(name).is_file()));
+    std::env::join_paths(std::iter::once(built).chain(folders)).unwrap()
+}
+
+/// What a command printed and how it ended.
+#[derive(Debug)]
+pub(crate) struct Ran {
+    pub(crate) code: Option<i32>,
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+impl Ran {
+    /// Returns the lines on stderr that are git-lake's.
+    pub(crate) fn told(&self) -> Vec<&str> {
+        self.stderr.lines().filter(|line| line.starts_with("git-lake: ")).collect()
+    }
+
+    #[track_caller]
+    pub(crate) fn says(self, text: &str) -> Self {
+        assert!(self.stderr.contains(text), "no `{text}` in {self:#?}");
+        self
+    }
+
+    #[track_caller]
+    pub(crate) fn says_not(self, text: &str) -> Self {
+        assert!(!self.stderr.contains(text), "`{text}` in {self:#?}");
+        self
+    }
+
+    #[track_caller]
+    pub(crate) fn prints(self, text: &str) -> Self {
+        assert!(self.stdout.contains(text), "no `{text}` in {self:#?}");
+        self
+    }
+
+    /// git-lake has said nothing.
+    #[track_caller]
+    pub(crate) fn is_quiet(self) -> Self {
+        assert!(self.told().is_empty(), "{self:#?}");
+        self
+    }
+}
+
+/// A folder to run git in, usually a repository.
+#[derive(Clone)]
+pub(crate) struct Repo {
+    pub(crate) path: PathBuf,
+    vars: Vec<(OsString, OsString)>,
+}
+
+impl Repo {
+    /// The same folder with one more variable in the environment.
+    pub(crate) fn with(&self, name: &str, value: impl AsRef<OsStr>) -> Self {
+        let mut other = self.clone();
+        other.vars.push((name.into(), value.as_ref().into()));
+        other
+    }
+
+    /// A folder below this one.
+    pub(crate) fn below(&self, name: &str) -> Self {
+        Self { path: self.path.join(name), vars: self.vars.clone() }
+    }
+
+    pub(crate) fn command(&self, program: &str) -> Command {
+        let mut command = Command::new(program);
+        command.current_dir(&self.path).env_clear().stdin(Stdio::null());
+        command.envs(self.vars.iter().map(|(name, value)| (name, value)));
+        command
+    }
+
+    /// Runs a program to its end.
+    pub(crate) fn run<A: AsRef<OsStr>>(&self, program: &str, args: impl IntoIterator<Item = A>) -> Ran {
+        let output = self.command(program).args(args).output().unwrap();
+        Ran {
+            code: output.status.code(),
+            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+            bytes: output.stdout,
+        }
+    }
+
+    /// Runs a program with bytes on its stdin.
+    pub(crate) fn feed(&self, program: &str, args: &[&str], input: &[u8]) -> Ran {
+        let mut command = self.command(program);
+        command.args(args).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let mut stdin = child.stdin.take().unwrap();
+        let output = std::thread::scope(|scope| {
+            scope.spawn(move || drop(stdin.write_all(input)));
+            child.wait_with_output().unwrap()
+        });
+        Ran {
+            code: output.status.code(),
+            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+            bytes: output.stdout,
+        }
+    }
+
+    /// Runs git, which has to succeed.
+    #[track_caller]
+    pub(crate) fn git<A: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = A>) -> Ran {
+        let args: Vec<OsString> = args.into_iter().map(|arg| arg.as_ref().to_owned()).collect();
+        let ran = self.run("git", &args);
+        assert_eq!(ran.code, Some(0), "git {args:?}: {ran:#?}");
+        ran
+    }
+
+    /// Runs git, which has to end with a code.
+    #[track_caller]
+    pub(crate) fn git_fails<A: AsRef<OsStr>>(&self, code: i32, args: impl IntoIterator<Item = A>) -> Ran {
+        let args: Vec<OsString> = args.into_iter().map(|arg| arg.as_ref().to_owned()).collect();
+        let ran = self.run("git", &args);
+        assert_eq!(ran.code, Some(code), "git {args:?}: {ran:#?}");
+        ran
+    }
+
+    /// Starts git and does not wait.
+    pub(crate) fn start(&self, args: &[&str]) -> Child {
+        let mut command = self.command("git");
+        command.args(args).stdout(Stdio::null()).stderr(Stdio::null());
+        command.spawn().unwrap()
+    }
+
+    /// Names lakes, tracks `*.bin`, commits.
+    pub(crate) fn set_up(&self, lakes: &[&Lake]) {
+        let urls: Vec<String> = lakes.iter().map(|lake| lake.url()).collect();
+        self.git(["lake", "init"].into_iter().chain(urls.iter().map(String::as_str)));
+        self.git(["lake", "track", "*.bin"]);
+        self.commit("set up");
+    }
+
+    /// Adds everything and commits it.
+    #[track_caller]
+    pub(crate) fn commit(&self, message: &str) -> Ran {
+        self.git(["add", "-A"]);
+        self.git(["commit", "-q", "-m", message])
+    }
+
+    #[track_caller]
+    pub(crate) fn write(&self, path: impl AsRef<Path>, bytes: impl AsRef<[u8]>) {
+        let path = self.path.join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, bytes).unwrap();
+    }
+
+    #[track_caller]
+    pub(crate) fn read(&self, path: impl AsRef<Path>) -> Vec<u8> {
+        let path = self.path.join(path);
+        fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+    }
+
+    #[track_caller]
+    pub(crate) fn text(&self, path: impl AsRef<Path>) -> String {
+        String::from_utf8(self.read(path)).unwrap()
+    }
+
+    #[track_caller]
+    pub(crate) fn has(&self, path: impl AsRef<Path>, bytes: impl AsRef<[u8]>) {
+        let (path, bytes) = (path.as_ref(), bytes.as_ref());
+        let found = self.read(path);
+        let start = String::from_utf8_lossy(&found[..found.len().min(200)]).into_owned();
+        assert!(found == bytes, "{}: {} bytes, not {}: {start}", path.display(), found.len(), bytes.len());
+    }
+
+    /// Returns true if the file in the work tree is a pointer.
+    #[track_caller]
+    pub(crate) fn is_pointer(&self, path: impl AsRef<Path>) -> bool {
+        self.read(path).starts_with(b"git-lake pointer v1\n")
+    }
+
+    /// Returns the text of a blob, such as `:a.bin` in the index or `HEAD:a.bin`.
+    #[track_caller]
+    pub(crate) fn blob(&self, name: &str) -> String {
+        self.git(["cat-file", "blob", name]).stdout
+    }
+
+    /// `git status` finds nothing.
+    #[track_caller]
+    pub(crate) fn is_clean(&self) {
+        let ran = self.git(["status", "--porcelain"]);
+        assert!(ran.stdout.is_empty(), "{ran:#?}");
+    }
+
+    /// Returns what `git status` finds.
+    #[track_caller]
+    pub(crate) fn status(&self) -> String {
+        self.git(["status", "--porcelain"]).stdout
+    }
+
+    /// Gives every file of the work tree another date, so that git has to look into it.
+    pub(crate) fn touch_all(&self) {
+        let listed = self.git(["ls-files", "-z"]).bytes;
+        for name in listed.split(|byte| *byte == 0).filter(|name| !name.is_empty()) {
+            let path = self.path.join(<OsStr as std::os::unix::ffi::OsStrExt>::from_bytes(name));
+            self.touch(path);
+        }
+    }
+
+    pub(crate) fn touch(&self, path: impl AsRef<Path>) {
+        let Ok(file) = fs::File::open(self.path.join(path)) else { return };
+        let before = file.metadata().unwrap().modified().unwrap();
+        file.set_modified(before - Duration::from_secs(100)).unwrap();
+    }
+
+    /// Touches all, and then git finds nothing changed.
+    #[track_caller]
+    pub(crate) fn is_clean_when_touched(&self) {
+        self.touch_all();
+        self.is_clean();
+    }
+
+    /// Counts the requests of a kind (`clean`, `smudge`) that a git command makes of the filter.
+    #[track_caller]
+    pub(crate) fn count(&self, kind: &str, args: &[&str]) -> usize {
+        let trace = self.git_dir().join("packet-trace");
+        self.with("GIT_TRACE_PACKET", &trace).git(args);
+        let text = fs::read(&trace).unwrap_or_default();
+        drop(fs::remove_file(&trace));
+        let line = format!("> command={kind}");
+        String::from_utf8_lossy(&text).lines().filter(|found| found.ends_with(&line)).count()
+    }
+
+    pub(crate) fn git_dir(&self) -> PathBuf {
+        PathBuf::from(self.git(["rev-parse", "--absolute-git-dir"]).stdout.trim_end())
+    }
+
+    /// The local state of the clone.
+    pub(crate) fn state(&self) -> PathBuf {
+        let common = self.git(["rev-parse", "--path-format=absolute", "--git-common-dir"]).stdout;
+        PathBuf::from(common.trim_end()).join("lake/v1")
+    }
+
+    /// Where the store has an object.
+    pub(crate) fn stored(&self, content: impl AsRef<[u8]>) -> PathBuf {
+        let hex = Oid::of(content.as_ref()).to_hex();
+        self.state().join("objects").join(&hex[..2]).join(hex)
+    }
+
+    /// Forgets all objects, as if they had never been here.
+    pub(crate) fn empty_store(&self) {
+        drop(fs::remove_dir_all(self.state().join("objects")));
+    }
+
+    /// Forgets what lakes proved.
+    pub(crate) fn empty_receipts(&self) {
+        drop(fs::remove_dir_all(self.state().join("receipts")));
+    }
+
+    /// Makes git start a script instead of the filter; `$REAL` runs the filter in its place.
+    pub(crate) fn wrap_filter(&self, script: &str) -> PathBuf {
+        let path = self.git_dir().join("wrapper");
+        let script = script.replace("$REAL", "exec git-lake filter-process");
+        fs::write(&path, format!("#!/bin/sh\n{script}\n")).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+        self.git(["config", "filter.lake.process", &format!("exec '{}'", path.display())]);
+        path
+    }
+
+    /// Undoes [`Self::wrap_filter`].
+    pub(crate) fn unwrap_filter(&self) {
+        self.git(["config", "filter.lake.process", "exec git-lake filter-process"]);
+    }
+
+    /// Makes the filter write its process id into the file that is returned.
+    pub(crate) fn note_filter_pid(&self) -> PathBuf {
+        let note = self.git_dir().join("filter-pid");
+        drop(fs::remove_file(&note));
+        self.wrap_filter(&format!("echo $$ > '{}'\n$REAL", note.display()));
+        note
+    }
+
+    /// Makes a commit on another branch and comes back.
+    pub(crate) fn on_branch(&self, name: &str, change: impl FnOnce(&Self)) {
+        self.git(["switch", "-q", "-c", name]);
+        change(self);
+        self.commit(name);
+        self.git(["switch", "-q", "main"]);
+    }
+}
+
+/// A folder lake.
+pub(crate) struct Lake {
+    pub(crate) path: PathBuf,
+}
+
+impl Lake {
+    pub(crate) fn url(&self) -> String {
+        format!("file://{}", self.path.display())
+    }
+
+    /// Returns the names of all objects, sorted.
+    pub(crate) fn objects(&self) -> Vec<String> {
+        let entries = fs::read_dir(&self.path).unwrap();
+        let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        // `.pl` and the folder that uploads are staged in begin with a dot.
+        let mut names: Vec<String> = names.filter(|name| !name.starts_with('.')).collect();
+        names.sort();
+        names
+    }
+
+    /// Returns where an object of a `.bin` file is.
+    pub(crate) fn object(&self, content: impl AsRef<[u8]>) -> PathBuf {
+        self.path.join(format!("{}.bin", Oid::of(content.as_ref()).to_hex()))
+    }
+
+    #[track_caller]
+    pub(crate) fn holds(&self, content: impl AsRef<[u8]>) {
+        let content = content.as_ref();
+        let found = fs::read(self.object(content));
+        assert!(found.is_ok_and(|found| found == content), "not in {}", self.path.display());
+    }
+
+    #[track_caller]
+    pub(crate) fn lacks(&self, content: impl AsRef<[u8]>) {
+        assert!(!self.object(content).exists(), "in {}", self.path.display());
+    }
+
+    /// Takes the lake away, as when a share is not mounted.
+    pub(crate) fn unmount(&self) {
+        fs::rename(&self.path, self.path.with_extension("away")).unwrap();
+    }
+
+    pub(crate) fn mount(&self) {
+        fs::rename(self.path.with_extension("away"), &self.path).unwrap();
+    }
+
+    pub(crate) fn remove(&self, content: impl AsRef<[u8]>) {
+        fs::remove_file(self.object(content)).unwrap();
+    }
+
+    /// Changes one byte of an object.
+    pub(crate) fn damage(&self, content: impl AsRef<[u8]>) {
+        let path = self.object(content);
+        let mut bytes = fs::read(&path).unwrap();
+        bytes[0] ^= 1;
+        fs::remove_file(&path).unwrap();
+        fs::write(&path, bytes).unwrap();
+    }
+}
+
+/// Returns bytes that do not repeat and differ for each seed.
+pub(crate) fn noise(seed: u64, len: usize) -> Vec<u8> {
+    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    let mut bytes = Vec::with_capacity(len + 8);
+    while bytes.len() < len {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        bytes.extend_from_slice(&state.to_le_bytes());
+    }
+    bytes.truncate(len);
+    bytes
+}
+
+/// Waits until something becomes true, looking often.
+#[track_caller]
+pub(crate) fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let begin = Instant::now();
+    while !is_so() {
+        assert!(begin.elapsed() < PATIENCE, "waited too long until {what}");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+/// Returns the process id that a file holds, once it does.
+#[track_caller]
+pub(crate) fn noted_pid(note: &Path) -> u32 {
+    let read = || fs::read_to_string(note).ok().filter(|text| text.ends_with('\n'));
+    wait_until("the filter has started", || read().is_some());
+    read().unwrap().trim().parse().unwrap()
+}
+
+/// Ends a process that the test started at once.
+pub(crate) fn kill(pid: u32) {
+    let status = Command::new("kill").args(["-9", &pid.to_string()]).status().unwrap();
+    assert!(status.success());
+}
+
+/// Every file below a folder, with its bytes and whether it may be run; git's own are left out.
+pub(crate) fn tree(root: &Path) -> Vec<(PathBuf, Vec<u8>, bool)> {
+    let mut found = Vec::new();
+    let mut folders = vec![root.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(&folder).unwrap() {
+            let entry = entry.unwrap();
+            let (path, metadata) = (entry.path(), entry.metadata().unwrap());
+            if entry.file_name() == ".git" {
+                continue;
+            }
+            if metadata.is_dir() {
+                folders.push(path);
+            } else {
+                let name = path.strip_prefix(root).unwrap().to_owned();
+                found.push((name, fs::read(&path).unwrap(), metadata.mode() & 0o111 != 0));
+            }
+        }
+    }
+    found.sort();
+    found
+}
+
+/// Two work trees hold the same files with the same bytes and the same right to run them.
+#[track_caller]
+pub(crate) fn same_trees(left: &Repo, right: &Repo) {
+    let (left, right) = (tree(&left.path), tree(&right.path));
+    let names = |tree: &[(PathBuf, Vec<u8>, bool)]| {
+        tree.iter().map(|(path, ..)| path.clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(names(&left), names(&right));
+    for (left, right) in left.iter().zip(&right) {
+        assert!(left == right, "{} differs", left.0.display());
+    }
+}

@@ -1,0 +1,38 @@
+//! git-lake as git sees it: real git, the built program, and folders as lakes.
+//!
+//! One binary, so that everything links once. Each module shows one part of the contract; `common`
+//! makes the surroundings, which know nothing of the machine that the tests run on.
+
+#![expect(clippy::disallowed_methods, reason = "tests start git and write files as users do")]
+
+mod common;
+
+mod checkouts;
+mod commands;
+mod damage;
+mod downloads;
+mod help;
+mod layers;
+mod merges;
+mod names;
+mod processes;
+mod pushes;
+mod round_trips;
+mod settings;
+mod sizes;
+mod stability;
+mod uploads;
+
+#[test]
+fn every_file_of_this_folder_is_a_module() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests");
+    let declared = std::fs::read_to_string(folder.join("main.rs")).unwrap();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        let Some(module) = name.strip_suffix(".rs").filter(|module| *module != "main") else {
+            continue;
+        };
+        let line = format!("mod {module};");
+        assert!(declared.lines().any(|found| found == line), "`{name}` is not declared in main.rs");
+    }
+}
