@@ -87,11 +87,9 @@ pub fn prove(site: &Workspace, blobs: Vec<FoundBlob>) -> Result<Verdict, Error> 
         Ok(list)
     };
     let mut verdict = Verdict::default();
-    let open = unproven(site)?;
-    if !open.is_empty() {
-        upload(site, open.iter().map(|at| &items[*at]), &mut verdict)?;
-        ask_lakes(site, unproven(site)?.into_iter().map(|at| &items[at]))?;
-    }
+    // What one remote has proved may still be owed to another.
+    upload(site, items.iter(), &mut verdict)?;
+    ask_lakes(site, unproven(site)?.into_iter().map(|at| &items[at]))?;
     for item in &items {
         let missing = missing_remotes(site, item)?;
         if !missing.is_somewhere {
