@@ -42,8 +42,11 @@ pub fn serve(
 ) -> Result<(), Error> {
     let mut connection = Connection::new(input, output);
     connection.handshake()?;
-    let Some(first) = connection.next_request()? else {
-        return Ok(());
+    let first = match connection.next_request() {
+        Ok(Some(first)) => first,
+        Ok(None) => return Ok(()),
+        Err(error) if is_gone(&error) => return Ok(()),
+        Err(error) => return Err(error.into()),
     };
     let mut site = Workspace::open(
         &surroundings.folder,
