@@ -323,3 +323,15 @@ fn bisect_walks_through_content() {
     repo.has("a.bin", noise(6, 200));
     repo.is_clean_when_touched();
 }
+
+#[test]
+fn a_bare_repository_archives_content() {
+    let env = TestEnv::new();
+    let repo = two_versions(&env);
+    let bare = env.clone_with(&repo, "bare.git", &["--bare"]);
+    bare.git(["archive", "-o", "../out.tar", "other"]).is_quiet();
+    let out = env.at("out");
+    fs::create_dir(&out.path).unwrap();
+    out.run("tar", ["xf", "../out.tar"]);
+    has_second(&out);
+}

@@ -12,8 +12,19 @@ fn help_of_the_program() {
 fn help_of_every_command() {
     let env = TestEnv::new();
     let visible = [
-        "init", "install", "uninstall", "track", "untrack", "status", "push", "pull", "trust", "env",
-        "demo", "completions", "version",
+        "init",
+        "install",
+        "uninstall",
+        "track",
+        "untrack",
+        "status",
+        "push",
+        "pull",
+        "trust",
+        "env",
+        "demo",
+        "completions",
+        "version",
     ];
     let plumbing = ["filter-process", "clean", "smudge", "merge-driver", "hook"];
     let listed = env.at(".").git(["lake", "-h"]).stdout;

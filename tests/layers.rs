@@ -28,15 +28,11 @@ const MAY_USE: &[(&str, &[&str])] = &[
     // Verbs, and what a person sees.
     ("ui", &["transfer"]),
     ("commands", &["workspace", "transfer", "owed", "fill", "proof", "filter", "ui"]),
-    (
-        "cli",
-        &["workspace", "transfer", "owed", "fill", "proof", "filter", "ui", "commands"],
-    ),
+    ("cli", &["workspace", "transfer", "owed", "fill", "proof", "filter", "ui", "commands"]),
     ("main", &["cli"]),
 ];
 
-const BOTTOM: &[&str] =
-    &["oid", "digest", "object_name", "repo_path", "lake_url", "pointer", "fs"];
+const BOTTOM: &[&str] = &["oid", "digest", "object_name", "repo_path", "lake_url", "pointer", "fs"];
 const OUTSIDE: &[&str] = &["lake", "store", "repo", "config"];
 
 /// Where a foreign crate, or a thing of the standard library, may be named.
@@ -169,7 +165,11 @@ fn foreign_crates_stay_at_home() {
                 !before.is_some_and(|c| c.is_alphanumeric() || c == '_')
             });
             if is_named && !is_home {
-                faults.push(format!("src/{}: `{needle}` belongs in {}", source.name, homes.join(", ")));
+                faults.push(format!(
+                    "src/{}: `{needle}` belongs in {}",
+                    source.name,
+                    homes.join(", ")
+                ));
             }
         }
     }
@@ -184,7 +184,10 @@ fn the_reader_of_imports_sees_what_it_should() {
         text: text.to_owned(),
     };
     let named = |name, text| modules_named(&source(name, text)).into_iter().collect::<Vec<_>>();
-    assert_eq!(named("fill.rs", "use crate::{repo, store::{stage, queue}, ui};"), ["repo", "store", "ui"]);
+    assert_eq!(
+        named("fill.rs", "use crate::{repo, store::{stage, queue}, ui};"),
+        ["repo", "store", "ui"]
+    );
     assert_eq!(named("fill.rs", "fn f() { super::cli::run() }"), ["cli"]);
     assert_eq!(named("lake/open.rs", "use super::LakeError; use super::super::ui;"), ["ui"]);
     assert_eq!(named("lake/mod.rs", "crate::lake_url::LakeUrl"), ["lake_url"]);

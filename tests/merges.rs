@@ -110,7 +110,11 @@ fn sources_of_equal_content_are_united() {
     repo.commit("base");
     // Each side writes the pointer with another remote besides, as `remote-add` does.
     let with = |lake: &Lake| {
-        let url = format!("{}/{}", lake.url(), lake.object(noise(1, 2000)).file_name().unwrap().to_str().unwrap());
+        let url = format!(
+            "{}/{}",
+            lake.url(),
+            lake.object(noise(1, 2000)).file_name().unwrap().to_str().unwrap()
+        );
         format!("{}source {url}\n", repo.blob("main:a.bin"))
     };
     let stage = |text: String| {

@@ -1,7 +1,7 @@
 //! Every name that git takes is a name for content.
 
 use std::ffi::{OsStr, OsString};
-use std::os::unix::ffi::{OsStringExt as _};
+use std::os::unix::ffi::OsStringExt as _;
 
 use crate::common::{TestEnv, noise, same_trees};
 

@@ -200,7 +200,11 @@ impl Repo {
     }
 
     /// Runs a program to its end.
-    pub(crate) fn run<A: AsRef<OsStr>>(&self, program: &str, args: impl IntoIterator<Item = A>) -> Ran {
+    pub(crate) fn run<A: AsRef<OsStr>>(
+        &self,
+        program: &str,
+        args: impl IntoIterator<Item = A>,
+    ) -> Ran {
         let output = self.command(program).args(args).output().unwrap();
         Ran {
             code: output.status.code(),
@@ -239,7 +243,11 @@ impl Repo {
 
     /// Runs git, which has to end with a code.
     #[track_caller]
-    pub(crate) fn git_fails<A: AsRef<OsStr>>(&self, code: i32, args: impl IntoIterator<Item = A>) -> Ran {
+    pub(crate) fn git_fails<A: AsRef<OsStr>>(
+        &self,
+        code: i32,
+        args: impl IntoIterator<Item = A>,
+    ) -> Ran {
         let args: Vec<OsString> = args.into_iter().map(|arg| arg.as_ref().to_owned()).collect();
         let ran = self.run("git", &args);
         assert_eq!(ran.code, Some(code), "git {args:?}: {ran:#?}");
@@ -291,7 +299,13 @@ impl Repo {
         let (path, bytes) = (path.as_ref(), bytes.as_ref());
         let found = self.read(path);
         let start = String::from_utf8_lossy(&found[..found.len().min(200)]).into_owned();
-        assert!(found == bytes, "{}: {} bytes, not {}: {start}", path.display(), found.len(), bytes.len());
+        assert!(
+            found == bytes,
+            "{}: {} bytes, not {}: {start}",
+            path.display(),
+            found.len(),
+            bytes.len()
+        );
     }
 
     /// Returns true if the file in the work tree is a pointer.
@@ -339,6 +353,12 @@ impl Repo {
     pub(crate) fn is_clean_when_touched(&self) {
         self.touch_all();
         self.is_clean();
+    }
+
+    /// Makes the index so much newer than the files that git looks into none of them again.
+    pub(crate) fn settle(&self) {
+        self.touch_all();
+        self.git(["status"]);
     }
 
     /// Counts the requests of a kind (`clean`, `smudge`) that a git command makes of the filter.
