@@ -3,6 +3,7 @@
 //! One binary, so that everything links once. Each module shows one part of the contract; `common`
 //! makes the surroundings, which know nothing of the machine that the tests run on.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 #![expect(clippy::disallowed_methods, reason = "tests start git and write files as users do")]
 
 mod common;
@@ -21,6 +22,7 @@ mod round_trips;
 mod settings;
 mod sizes;
 mod stability;
+mod surroundings;
 mod uploads;
 
 #[test]
