@@ -110,10 +110,12 @@ pub fn run(context: &Context, args: Args) -> super::Result {
     Ok(Exit::Done)
 }
 
-/// Parses an address that a person typed; what stands before an `@` is never shown.
+/// Parses an address that a person typed; what stands before an `@` or after a `?` is never shown,
+/// since either may hold a secret.
 pub(super) fn parse_url(typed: &str, folder: &Path) -> Result<LakeUrl, Error> {
     LakeUrl::from_argument(typed, folder).map_err(|source| {
         let shown = typed.rsplit('@').next().unwrap_or_default();
+        let shown = shown.split('?').next().unwrap_or_default();
         Error::Url { text: shown.to_owned(), source }
     })
 }

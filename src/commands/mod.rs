@@ -74,7 +74,7 @@ pub enum Error {
     /// An address makes no sense.
     #[error("`{text}` is no address of a lake: {source}")]
     Url {
-        /// What was typed, without anything before an `@`.
+        /// What was typed, without anything before an `@` or after a `?`.
         text: String,
         /// Why.
         source: ParseUrlError,
