@@ -96,6 +96,7 @@ pub enum SourceFailure {
     },
 }
 
+/// Names lakes and no objects, so that the same trouble with many objects can be told once.
 fn summarize(failures: &[(SourceUrl, SourceFailure)]) -> String {
     let mut reasons: Vec<String> = failures
         .iter()
@@ -103,7 +104,16 @@ fn summarize(failures: &[(SourceUrl, SourceFailure)]) -> String {
             SourceFailure::Lake(LakeError::Absent { object }) => {
                 format!("it is not in `{}`", object.lake)
             }
-            other => other.to_string(),
+            SourceFailure::Lake(LakeError::NotRegular { object }) => {
+                format!("it is no regular file in `{}`", object.lake)
+            }
+            SourceFailure::WrongBytes(source) => {
+                format!("`{}` holds other bytes than the object's", source.lake)
+            }
+            SourceFailure::Broken { url, reason } => {
+                format!("Could not read it in `{}` to its end: {reason}", url.lake)
+            }
+            other @ SourceFailure::Lake(_) => other.to_string(),
         })
         .collect();
     reasons.dedup();
