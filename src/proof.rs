@@ -77,6 +77,7 @@ impl Problems {
 pub fn prove(site: &Workspace, blobs: Vec<FoundBlob>) -> Result<Verdict, Error> {
     let mut problems = Problems::default();
     let items = sort_out(site, blobs, &mut problems)?;
+    bind_receipts(site, &items)?;
     let unproven = |site: &Workspace| -> Result<Vec<usize>, PathError> {
         let mut list = Vec::new();
         for (at, item) in items.iter().enumerate() {
@@ -186,6 +187,21 @@ fn missing_remotes(site: &Workspace, item: &Item) -> Result<Missing, PathError> 
         is_somewhere: held.iter().any(counts),
         required: required.map(|remote| remote.name.clone()).collect(),
     })
+}
+
+/// Lets receipts count only for the lakes that stand at their addresses now; those that cannot be
+/// reached are taken to be the same.
+fn bind_receipts(site: &Workspace, items: &[Item]) -> Result<(), PathError> {
+    let transfer = site.transfer();
+    let sources = items.iter().flat_map(|item| site.config.candidates(&item.pointer, &item.path));
+    let lakes: HashSet<LakeUrl> = sources.map(|source| source.lake).collect();
+    for lake in lakes {
+        if let Ok(declaration) = transfer.lakes.at(&lake).declaration() {
+            let id = declaration.id.as_ref().map(crate::lake::LakeId::as_str);
+            site.receipts.bind(&lake, id)?;
+        }
+    }
+    Ok(())
 }
 
 /// Uploads what items still owe, as far as the store has it and the remotes are accepted.
