@@ -42,15 +42,15 @@ fn switching_branches_brings_the_content_of_each() {
     let repo = two_versions(&env);
     has_first(&repo);
     for _ in 0..2 {
-        repo.git(["switch", "-q", "other"]).is_quiet();
+        repo.git(["switch", "-q", "other"]).says_nothing();
         has_second(&repo);
         repo.is_clean_when_touched();
-        repo.git(["switch", "-q", "main"]).is_quiet();
+        repo.git(["switch", "-q", "main"]).says_nothing();
         has_first(&repo);
         repo.is_clean_when_touched();
     }
     repo.empty_store();
-    repo.git(["switch", "-q", "--detach", "other"]).is_quiet();
+    repo.git(["switch", "-q", "--detach", "other"]).says_nothing();
     has_second(&repo);
     repo.is_clean_when_touched();
 }
@@ -83,7 +83,7 @@ fn commands_from_a_folder_below_the_top() {
     let (repo, lake) = env.tracked("work");
     repo.write("sub/a.bin", noise(1, 100));
     let sub = repo.below("sub");
-    sub.git(["add", "a.bin"]).is_quiet();
+    sub.git(["add", "a.bin"]).says_nothing();
     lake.holds(noise(1, 100));
     sub.git(["commit", "-q", "-m", "v1"]);
     fs::remove_file(sub.path.join("a.bin")).unwrap();
@@ -184,7 +184,7 @@ fn archive_has_content() {
     let env = TestEnv::new();
     let repo = two_versions(&env);
     repo.empty_store();
-    repo.git(["archive", "-o", "../out.tar", "other"]).is_quiet();
+    repo.git(["archive", "-o", "../out.tar", "other"]).says_nothing();
     let out = env.at("out");
     fs::create_dir(&out.path).unwrap();
     assert_eq!(out.run("tar", ["xf", "../out.tar"]).code, Some(0));
@@ -274,7 +274,7 @@ fn a_file_in_a_read_only_folder_is_added() {
     let file = folder.join("a.bin");
     fs::set_permissions(&file, fs::Permissions::from_mode(0o444)).unwrap();
     fs::set_permissions(&folder, fs::Permissions::from_mode(0o555)).unwrap();
-    repo.commit("v1").is_quiet();
+    repo.commit("v1").says_nothing();
     lake.holds(noise(1, 300));
     repo.is_clean_when_touched();
     fs::set_permissions(&folder, fs::Permissions::from_mode(0o755)).unwrap();
@@ -329,7 +329,7 @@ fn a_bare_repository_archives_content() {
     let env = TestEnv::new();
     let repo = two_versions(&env);
     let bare = env.clone_with(&repo, "bare.git", &["--bare"]);
-    bare.git(["archive", "-o", "../out.tar", "other"]).is_quiet();
+    bare.git(["archive", "-o", "../out.tar", "other"]).says_nothing();
     let out = env.at("out");
     fs::create_dir(&out.path).unwrap();
     out.run("tar", ["xf", "../out.tar"]);

@@ -29,7 +29,7 @@ fn init_sets_up_filter_hooks_settings_and_lake() {
     let env = TestEnv::new();
     let repo = env.repo("work");
     let folder = env.path("lake");
-    repo.git(["lake", "init", folder.to_str().unwrap()]).is_quiet().says("Content goes to");
+    repo.git(["lake", "init", folder.to_str().unwrap()]).says_nothing().says("Content goes to");
     let config = |key: &str| repo.git(["config", "--local", key]).stdout.trim().to_owned();
     assert_eq!(config("filter.lake.process"), "exec git-lake filter-process");
     assert_eq!(config("filter.lake.clean"), "git-lake clean -- %f");
@@ -52,9 +52,9 @@ fn init_again_changes_nothing() {
     let env = TestEnv::new();
     let (repo, lake) = env.tracked("work");
     let before = (written(&repo), tree(&lake.path));
-    repo.git(["lake", "init", &lake.url()]).is_quiet();
+    repo.git(["lake", "init", &lake.url()]).says_nothing();
     assert!(before == (written(&repo), tree(&lake.path)));
-    repo.git(["lake", "init"]).is_quiet();
+    repo.git(["lake", "init"]).says_nothing();
     assert!(before == (written(&repo), tree(&lake.path)));
     repo.is_clean();
 }
@@ -88,8 +88,8 @@ fn init_leaves_hooks_of_the_user_alone_and_prints_the_line_to_add() {
     repo.git(["lake", "status"]).says("The pre-push hook is not active");
     // With the line, all is well.
     write_hook(&repo, "pre-push", &format!("#!/bin/sh\n{line}\necho mine\n"));
-    repo.git(["lake", "status"]).is_quiet();
-    repo.git(["lake", "init", &lake.url()]).is_quiet();
+    repo.git(["lake", "status"]).says_nothing();
+    repo.git(["lake", "init", &lake.url()]).says_nothing();
     // And the line works.
     repo.git(["lake", "track", "*.bin"]);
     repo.write("a.bin", noise(1, 100));
@@ -131,7 +131,7 @@ fn a_hooks_folder_inside_the_git_folder_is_honoured() {
     let repo = env.repo("work");
     let folder = repo.git_dir().join("our-hooks");
     repo.git(["config", "core.hooksPath", folder.to_str().unwrap()]);
-    repo.git(["lake", "init", &lake.url()]).is_quiet();
+    repo.git(["lake", "init", &lake.url()]).says_nothing();
     assert!(folder.join("pre-push").is_file());
     assert!(!repo.git_dir().join("hooks/pre-push").exists());
 }
@@ -140,13 +140,13 @@ fn a_hooks_folder_inside_the_git_folder_is_honoured() {
 fn init_without_an_address_makes_a_lake_of_this_machine() {
     let env = TestEnv::new();
     let repo = env.repo("work");
-    repo.git(["lake", "init"]).is_quiet().says("exists on this machine alone");
+    repo.git(["lake", "init"]).says_nothing().says("exists on this machine alone");
     let settings = repo.text(".gitlake.toml");
     assert!(settings.contains("local = true"), "{settings}");
     assert!(settings.contains(&format!("file://{}", env.path("home").display())), "{settings}");
     repo.git(["lake", "track", "*.bin"]);
     repo.write("a.bin", noise(1, 100));
-    repo.commit("v1").is_quiet();
+    repo.commit("v1").says_nothing();
     repo.empty_store();
     fs::remove_file(repo.path.join("a.bin")).unwrap();
     repo.git(["checkout", "-q", "--", "a.bin"]);
@@ -163,13 +163,13 @@ fn init_in_a_clone_takes_the_lakes_of_its_settings() {
     env.at(".").git(["clone", "-q", "work", "clone"]);
     let clone = env.at("clone");
     assert!(clone.is_pointer("a.bin"));
-    clone.git(["lake", "init"]).is_quiet().says("set up with the lakes of `.gitlake.toml`");
+    clone.git(["lake", "init"]).says_nothing().says("set up with the lakes of `.gitlake.toml`");
     clone.is_clean();
     clone.git(["lake", "pull"]);
     clone.has("a.bin", noise(1, 100));
     clone.is_clean_when_touched();
     clone.write("b.bin", noise(2, 100));
-    clone.git(["add", "b.bin"]).is_quiet();
+    clone.git(["add", "b.bin"]).says_nothing();
     lake.holds(noise(2, 100));
 }
 
@@ -240,7 +240,7 @@ fn a_fresh_clone_needs_no_other_step() {
     let hook = |name: &str| clone.git_dir().join("hooks").join(name);
     assert!(!hook("pre-push").exists(), "never during a clone");
     clone.write("b.bin", noise(2, 100));
-    clone.git(["add", "b.bin"]).is_quiet();
+    clone.git(["add", "b.bin"]).says_nothing();
     for name in HOOKS {
         assert!(hook(name).is_file(), "{name}");
     }
@@ -363,7 +363,7 @@ fn a_pattern_for_everything_leaves_what_git_has_to_read() {
     repo.git(["lake", "track", "*"]);
     repo.write("a.txt", "content\n");
     repo.write(".gitignore", "*.log\n");
-    repo.commit("v1").is_quiet();
+    repo.commit("v1").says_nothing();
     assert!(repo.blob("HEAD:a.txt").starts_with("git-lake pointer"));
     for name in [".gitattributes", ".gitignore", ".gitlake.toml"] {
         assert_eq!(repo.blob(&format!("HEAD:{name}")), repo.text(name), "{name}");
@@ -409,7 +409,7 @@ fn untrack_takes_lines_away() {
 fn env_shows_what_is_in_force() {
     let env = TestEnv::new();
     let (repo, lake) = env.tracked("work");
-    let ran = repo.git(["lake", "env"]).is_quiet();
+    let ran = repo.git(["lake", "env"]).says_nothing();
     let version = format!("git-lake={}", env!("CARGO_PKG_VERSION"));
     let remote = format!("remote.work-lake={} (sha256)", lake.url());
     for line in [&*version, "git=git version", "upload=add", &remote, "hook.pre-push=active"] {
@@ -440,7 +440,7 @@ fn status_is_for_people_and_for_machines() {
     let (repo, _lake) = env.tracked("work");
     repo.write("a.bin", noise(1, 3000));
     repo.commit("v1");
-    let ran = repo.git(["lake", "status"]).is_quiet();
+    let ran = repo.git(["lake", "status"]).says_nothing();
     assert_eq!(ran.stdout, "1 file tracked, 2.9 KiB.\nNothing is owed.\n");
     let json = repo.git(["lake", "status", "--json"]).stdout;
     let document: serde_json::Value = serde_json::from_str(&json).unwrap();

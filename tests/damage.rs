@@ -120,7 +120,7 @@ fn add_refuses_a_damaged_pointer_with_path_and_line() {
     // Nothing that the index does not have went to the lake.
     lake.lacks(noise(2, 100));
     std::fs::remove_file(repo.path.join("bad.bin")).unwrap();
-    repo.git(["add", "."]).is_quiet();
+    repo.git(["add", "."]).says_nothing();
     lake.holds(noise(2, 100));
 }
 
@@ -157,7 +157,7 @@ fn text_that_only_looks_a_little_like_a_pointer_is_content() {
     for (at, text) in texts.iter().enumerate() {
         repo.write(format!("{at}.bin"), text);
     }
-    repo.commit("v1").is_quiet();
+    repo.commit("v1").says_nothing();
     assert_eq!(lake.objects().len(), texts.len());
     let clone = env.clone_of(&repo, "clone");
     for (at, text) in texts.iter().enumerate() {

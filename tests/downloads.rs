@@ -48,7 +48,7 @@ fn without_a_lake_the_checkout_is_complete_with_pointers_and_one_summary() {
     assert_eq!(ran.code, Some(1), "{ran:?}");
     drop(ran.says("4 files are still pointers"));
     lake.mount();
-    clone.git(["lake", "pull"]).is_quiet().says("4 files filled");
+    clone.git(["lake", "pull"]).says_nothing().says("4 files filled");
     has_all(&clone);
     clone.is_clean_when_touched();
 }
@@ -77,7 +77,7 @@ fn pull_with_nothing_to_do_says_so() {
     let env = TestEnv::new();
     let (repo, lake) = repo(&env);
     lake.unmount();
-    repo.git(["lake", "pull"]).is_quiet().says("0 files filled");
+    repo.git(["lake", "pull"]).says_nothing().says("0 files filled");
     has_all(&repo);
 }
 
@@ -106,7 +106,7 @@ fn files_that_were_changed_are_never_overwritten_by_a_pull() {
     fs::remove_file(clone.path.join("2.bin")).unwrap();
     // Another pointer than the index has is a change, too.
     clone.write("3.bin", repo.blob(":1.bin"));
-    clone.git(["lake", "pull"]).is_quiet();
+    clone.git(["lake", "pull"]).says_nothing();
     clone.has("1.bin", "mine");
     assert!(!clone.path.join("2.bin").exists());
     clone.has("3.bin", repo.blob(":1.bin"));
@@ -262,7 +262,7 @@ fn one_command_can_leave_pointers_on_purpose() {
     let (_repo, _lake) = repo(&env);
     env.install();
     let ran = env.at(".").with("GIT_LAKE_SKIP_SMUDGE", "1").git(["clone", "-q", "work", "clone"]);
-    drop(ran.is_quiet());
+    drop(ran.says_nothing());
     let clone = env.at("clone");
     assert!(clone.is_pointer("1.bin") && clone.is_pointer("large.bin"));
     clone.is_clean_when_touched();
@@ -285,7 +285,7 @@ fn paths_can_be_left_out_and_chosen() {
     let clone = env.clone_with(&repo, "without", &["-c", "lake.fetchExclude=large*,2.bin"]);
     assert!(clone.is_pointer("large.bin") && clone.is_pointer("2.bin"));
     clone.has("1.bin", noise(1, 3000));
-    clone.git(["lake", "pull"]).is_quiet();
+    clone.git(["lake", "pull"]).says_nothing();
     assert!(clone.is_pointer("2.bin"));
     clone.git(["lake", "pull", "2.bin"]);
     clone.has("2.bin", noise(2, 3000));
@@ -306,7 +306,7 @@ fn an_object_is_downloaded_once_for_all_its_paths() {
     env.install();
     let log = env.path("progress");
     let ran = env.at(".").with("GIT_LAKE_PROGRESS", &log).git(["clone", "-q", "work", "clone"]);
-    drop(ran.is_quiet());
+    drop(ran.says_nothing());
     let clone = env.at("clone");
     for at in 0..10 {
         clone.has(format!("{at}.bin"), noise(1, 100_000));
@@ -377,4 +377,38 @@ fn hooks_report_what_is_left() {
     repo.write("more.txt", "");
     repo.commit("more");
     repo.git(["switch", "-q", "--detach", "HEAD~1"]).says("1 file is a pointer only");
+}
+
+#[test]
+fn what_is_no_regular_file_in_a_lake_is_not_read() {
+    let env = TestEnv::new();
+    let (_repo, lake) = repo(&env);
+    let outside = env.path("outside");
+    fs::rename(lake.object(noise(1, 3000)), &outside).unwrap();
+    std::os::unix::fs::symlink(&outside, lake.object(noise(1, 3000))).unwrap();
+    lake.remove(noise(2, 3000));
+    let fifo = lake.object(noise(2, 3000));
+    env.at(".").run("mkfifo", [&fifo]);
+    assert!(fifo.exists());
+    lake.remove(noise(3, 3000));
+    fs::create_dir(lake.object(noise(3, 3000))).unwrap();
+    let (clone, ran) = clone(&env);
+    drop(ran.says("3 files left as pointers"));
+    for name in ["1.bin", "2.bin", "3.bin"] {
+        assert!(clone.is_pointer(name), "{name}");
+    }
+    clone.has("large.bin", noise(4, 5 << 20));
+}
+
+#[test]
+fn a_preferred_lake_is_asked_first() {
+    let env = TestEnv::new();
+    let (repo, first, second) = two_lakes(&env);
+    // Damage in the lake that is not asked goes unnoticed.
+    first.damage(noise(1, 3000));
+    let clone = env.clone_with(&repo, "clone", &["-c", "lake.second.prefer=true"]);
+    clone.has("a.bin", noise(1, 3000));
+    second.damage(noise(1, 3000));
+    let clone = env.clone_with(&repo, "other", &["-c", "lake.second.prefer=true"]);
+    assert!(clone.is_pointer("a.bin"));
 }

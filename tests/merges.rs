@@ -22,7 +22,7 @@ fn a_fast_forward_brings_content() {
     let env = TestEnv::new();
     let (repo, _lake) = repo_with(&env, &[("a.bin", 1)]);
     repo.on_branch("side", |repo| repo.write("a.bin", noise(2, 2000)));
-    repo.git(["merge", "-q", "--ff-only", "side"]).is_quiet();
+    repo.git(["merge", "-q", "--ff-only", "side"]).says_nothing();
     repo.has("a.bin", noise(2, 2000));
     repo.is_clean_when_touched();
 }
@@ -34,7 +34,7 @@ fn files_changed_on_different_sides_merge() {
     repo.on_branch("side", |repo| repo.write("a.bin", noise(11, 2000)));
     repo.write("b.bin", noise(12, 2000));
     repo.commit("ours");
-    repo.git(["merge", "-q", "-m", "merge", "side"]).is_quiet();
+    repo.git(["merge", "-q", "-m", "merge", "side"]).says_nothing();
     repo.has("a.bin", noise(11, 2000));
     repo.has("b.bin", noise(12, 2000));
     repo.is_clean_when_touched();
@@ -283,4 +283,48 @@ fn pull_with_rebase_and_autostash() {
     clone.has("b.bin", noise(12, 2000));
     clone.has("c.bin", noise(13, 2000));
     assert_eq!(clone.status(), " M c.bin\n");
+}
+
+#[test]
+fn a_merge_that_renormalizes() {
+    let env = TestEnv::new();
+    let (repo, _lake) = repo_with(&env, &[("a.bin", 1), ("b.bin", 2)]);
+    repo.on_branch("side", |repo| {
+        repo.write("a.bin", noise(11, 2000));
+        repo.write("c.bin", noise(13, 2000));
+    });
+    repo.write("b.bin", noise(12, 2000));
+    repo.write("c.bin", noise(13, 2000));
+    repo.commit("ours");
+    repo.git(["merge", "-q", "-Xrenormalize", "-m", "merge", "side"]).says_nothing();
+    for (name, seed) in [("a.bin", 11), ("b.bin", 12), ("c.bin", 13)] {
+        repo.has(name, noise(seed, 2000));
+    }
+    repo.is_clean_when_touched();
+}
+
+#[test]
+fn a_file_deleted_on_one_side_and_changed_on_the_other_conflicts() {
+    let env = TestEnv::new();
+    let (repo, _lake) = repo_with(&env, &[("a.bin", 1)]);
+    repo.on_branch("side", |repo| repo.write("a.bin", noise(11, 2000)));
+    repo.git(["rm", "-q", "a.bin"]);
+    repo.commit("ours");
+    repo.git_fails(1, ["merge", "-q", "side"]);
+    repo.has("a.bin", noise(11, 2000));
+    repo.git(["add", "a.bin"]);
+    assert_eq!(repo.blob(":a.bin"), repo.blob("side:a.bin"));
+}
+
+#[test]
+fn a_rename_on_one_side_follows_new_content_of_the_other() {
+    let env = TestEnv::new();
+    let (repo, _lake) = repo_with(&env, &[("a.bin", 1)]);
+    repo.on_branch("side", |repo| drop(repo.git(["mv", "a.bin", "moved.bin"])));
+    repo.write("a.bin", noise(12, 2000));
+    repo.commit("ours");
+    repo.git(["merge", "-q", "-m", "merge", "side"]);
+    repo.has("moved.bin", noise(12, 2000));
+    assert!(!repo.path.join("a.bin").exists());
+    repo.is_clean_when_touched();
 }

@@ -20,7 +20,7 @@ fn survives(stem: &[u8]) {
 fn check(env: &TestEnv, repo: &crate::common::Repo, name: &[u8]) {
     let path = OsString::from_vec(name.to_vec());
     repo.write(&path, noise(7, 3000));
-    repo.git([OsStr::new("add"), OsStr::new("--"), &path]).is_quiet();
+    repo.git([OsStr::new("add"), OsStr::new("--"), &path]).says_nothing();
     repo.commit("v1");
     assert!(repo.git(["ls-files", "-z"]).bytes.split(|byte| *byte == 0).any(|found| found == name));
     let clone = env.clone_of(repo, "clone");
@@ -31,7 +31,7 @@ fn check(env: &TestEnv, repo: &crate::common::Repo, name: &[u8]) {
     clone.with("GIT_LAKE_SKIP_SMUDGE", "1").git([OsStr::new("checkout"), OsStr::new("--"), &path]);
     assert!(clone.is_pointer(&path));
     clone.empty_store();
-    clone.git(["lake", "pull"]).is_quiet();
+    clone.git(["lake", "pull"]).says_nothing();
     same_trees(repo, &clone);
     clone.is_clean_when_touched();
 }
@@ -131,7 +131,7 @@ fn without_a_suffix_and_with_odd_ones() {
     for (at, (name, _)) in names.iter().enumerate() {
         repo.write(format!("data/{name}"), noise(at as u64 + 1, 50));
     }
-    repo.commit("v1").is_quiet();
+    repo.commit("v1").says_nothing();
     let objects = lake.objects();
     for (at, (name, ext)) in names.iter().enumerate() {
         let oid = git_lake::oid::Oid::of(&noise(at as u64 + 1, 50)).to_hex();

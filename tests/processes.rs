@@ -43,7 +43,7 @@ fn an_add_whose_filter_was_killed_fails_and_the_next_one_converges() {
     assert_eq!(repo.git(["ls-files", "-s"]).stdout, before);
     repo.unwrap_filter();
     has_many(&repo, COUNT);
-    repo.commit("v1").is_quiet();
+    repo.commit("v1").says_nothing();
     assert_eq!(lake.objects().len(), COUNT as usize);
     repo.is_clean_when_touched();
     let clone = env.clone_of(&repo, "clone");

@@ -30,7 +30,7 @@ fn is_refused(repo: &Repo) -> Ran {
 fn a_push_with_everything_in_the_lake_passes_in_silence() {
     let env = TestEnv::new();
     let (repo, _lake) = repo(&env);
-    repo.git(["push", "-q", "origin", "main"]).is_quiet();
+    repo.git(["push", "-q", "origin", "main"]).says_nothing();
 }
 
 #[test]
@@ -38,7 +38,7 @@ fn a_push_without_receipts_asks_the_lake() {
     let env = TestEnv::new();
     let (repo, _lake) = repo(&env);
     forget_everything(&repo);
-    repo.git(["push", "-q", "origin", "main"]).is_quiet();
+    repo.git(["push", "-q", "origin", "main"]).says_nothing();
 }
 
 #[test]
@@ -92,7 +92,7 @@ fn what_the_remote_has_already_is_not_proved_again() {
     lake.remove(noise(1, 3000));
     repo.write("b.bin", noise(2, 3000));
     repo.commit("v2");
-    repo.git(["push", "-q", "origin", "main"]).is_quiet();
+    repo.git(["push", "-q", "origin", "main"]).says_nothing();
 }
 
 #[test]
@@ -110,7 +110,7 @@ fn content_in_git_on_a_tracked_path_refuses_the_push() {
     drop(is_refused(&repo).says("raw.bin").says("short.bin").says("git add --renormalize"));
     repo.git(["add", "--renormalize", "."]);
     repo.git(["commit", "-q", "--amend", "--no-edit"]);
-    repo.git(["push", "-q", "origin", "main"]).is_quiet();
+    repo.git(["push", "-q", "origin", "main"]).says_nothing();
 }
 
 #[test]
@@ -194,7 +194,7 @@ fn a_push_can_skip_the_hook() {
     let (repo, lake) = repo(&env);
     forget_everything(&repo);
     lake.remove(noise(1, 3000));
-    repo.git(["push", "-q", "--no-verify", "origin", "main"]).is_quiet();
+    repo.git(["push", "-q", "--no-verify", "origin", "main"]).says_nothing();
 }
 
 #[test]
@@ -203,12 +203,12 @@ fn nothing_to_prove_passes() {
     let (repo, lake) = repo(&env);
     repo.git(["push", "-q", "origin", "main"]);
     lake.unmount();
-    repo.git(["push", "-q", "origin", "main"]).is_quiet();
-    repo.git(["push", "-q", "origin", "main:copy"]).is_quiet();
-    repo.git(["push", "-q", "origin", ":copy"]).is_quiet();
+    repo.git(["push", "-q", "origin", "main"]).says_nothing();
+    repo.git(["push", "-q", "origin", "main:copy"]).says_nothing();
+    repo.git(["push", "-q", "origin", ":copy"]).says_nothing();
     repo.write("text.txt", "no content\n");
     repo.commit("text only");
-    repo.git(["push", "-q", "origin", "main"]).is_quiet();
+    repo.git(["push", "-q", "origin", "main"]).says_nothing();
 }
 
 #[test]
@@ -219,7 +219,7 @@ fn tags_and_several_branches_are_proved() {
     repo.git(["tag", "-a", "-m", "one", "v1", "side"]);
     forget_everything(&repo);
     lake.remove(noise(2, 3000));
-    repo.git(["push", "-q", "origin", "main"]).is_quiet();
+    repo.git(["push", "-q", "origin", "main"]).says_nothing();
     repo.git_fails(1, ["push", "-q", "origin", "v1"]).says("b.bin");
     repo.git_fails(1, ["push", "-q", "--all", "origin"]).says("b.bin");
 }
@@ -232,7 +232,7 @@ fn a_push_from_a_linked_work_tree_is_proved() {
     let linked = env.at("linked");
     linked.write("b.bin", noise(2, 3000));
     linked.commit("v2");
-    linked.git(["push", "-q", "origin", "side"]).is_quiet();
+    linked.git(["push", "-q", "origin", "side"]).says_nothing();
     linked.write("b.bin", noise(3, 3000));
     linked.commit("v3");
     forget_everything(&linked);
@@ -247,6 +247,22 @@ fn what_a_stash_left_in_the_store_is_uploaded_when_it_is_pushed() {
     repo.write("a.bin", noise(2, 3000));
     repo.git(["stash", "-q"]);
     lake.lacks(noise(2, 3000));
-    repo.git(["push", "-q", "origin", "stash@{0}:refs/heads/stashed"]).is_quiet();
+    repo.git(["push", "-q", "origin", "stash@{0}:refs/heads/stashed"]).says_nothing();
     lake.holds(noise(2, 3000));
+}
+
+#[test]
+fn another_lake_at_the_same_address_does_not_inherit_receipts() {
+    let env = TestEnv::new();
+    let repo = env.repo("work");
+    env.bare("origin.git");
+    let url = format!("file://{}", env.path("lake").display());
+    repo.git(["lake", "init", &url]);
+    repo.git(["lake", "track", "*.bin"]);
+    repo.write("a.bin", noise(1, 3000));
+    repo.commit("v1");
+    fs::rename(env.path("lake"), env.path("old")).unwrap();
+    repo.git(["lake", "init", &url]);
+    repo.git(["push", "-q", "../origin.git", "main"]);
+    Lake { path: env.path("lake") }.holds(noise(1, 3000));
 }

@@ -17,7 +17,7 @@ fn add_commit_push_clone() {
     lake.holds(noise(2, 10));
     assert_eq!(lake.objects().len(), 2);
     repo.git(["remote", "add", "origin", "../origin.git"]);
-    repo.git(["push", "-q", "origin", "main"]).is_quiet();
+    repo.git(["push", "-q", "origin", "main"]).says_nothing();
     let clone = env.clone_of(&origin, "clone");
     same_trees(&repo, &clone);
     clone.is_clean_when_touched();
@@ -45,7 +45,7 @@ fn the_first_add_of_an_unborn_branch_works() {
     repo.git(["lake", "init", &lake.url()]);
     repo.git(["lake", "track", "*.bin"]);
     repo.write("a.bin", "first");
-    repo.git(["add", "."]).is_quiet();
+    repo.git(["add", "."]).says_nothing();
     lake.holds("first");
     repo.git(["commit", "-q", "-m", "one"]);
     repo.is_clean_when_touched();
@@ -127,7 +127,7 @@ fn a_submodule_brings_its_content() {
     parent.git(["commit", "-q", "-m", "add it"]);
     let sub = parent.below("sub");
     sub.write("b.bin", noise(2, 1000));
-    sub.git(["add", "b.bin"]).is_quiet();
+    sub.git(["add", "b.bin"]).says_nothing();
     sub.is_clean_staged("b.bin");
     sub.git(["reset", "-q", "--hard"]);
     let clone = env.clone_with(&parent, "clone", &["--recurse-submodules"]);
@@ -154,7 +154,7 @@ fn a_partial_clone_gets_content() {
     clone.git(["checkout", "-q", "HEAD~1"]);
     clone.has("0.bin", noise(0, 1000));
     clone.write("new.bin", "new");
-    clone.git(["add", "."]).is_quiet();
+    clone.git(["add", "."]).says_nothing();
 }
 
 #[test]
@@ -180,11 +180,11 @@ fn sparse_checkout_fetches_only_what_it_shows() {
     lake.remove(noise(2, 1000));
     let clone = env.clone_with(&repo, "clone", &["--no-checkout"]);
     clone.git(["sparse-checkout", "set", "in"]);
-    clone.git(["checkout", "-q", "main"]).is_quiet();
+    clone.git(["checkout", "-q", "main"]).says_nothing();
     clone.has("in/a.bin", noise(1, 1000));
     assert!(!clone.path.join("out/b.bin").exists());
     std::fs::write(lake.object(noise(2, 1000)), noise(2, 1000)).unwrap();
-    clone.git(["sparse-checkout", "add", "out"]).is_quiet();
+    clone.git(["sparse-checkout", "add", "out"]).says_nothing();
     clone.has("out/b.bin", noise(2, 1000));
     clone.is_clean_when_touched();
 }
@@ -211,12 +211,12 @@ fn a_sha256_repository_works() {
     let env = TestEnv::new();
     let (repo, lake) = env.tracked_with("work", &["--object-format=sha256"]);
     repo.write("a.bin", noise(1, 1000));
-    repo.commit("v1").is_quiet();
+    repo.commit("v1").says_nothing();
     lake.holds(noise(1, 1000));
     repo.is_clean_when_touched();
     let origin = env.at("origin.git");
     env.at(".").git(["init", "-q", "--bare", "--object-format=sha256", "origin.git"]);
-    repo.git(["push", "-q", "../origin.git", "main"]).is_quiet();
+    repo.git(["push", "-q", "../origin.git", "main"]).says_nothing();
     let clone = env.clone_of(&origin, "clone");
     same_trees(&repo, &clone);
     env.at(".").with("GIT_LAKE_SKIP_SMUDGE", "1").git(["clone", "-q", "clone", "later"]);
@@ -261,12 +261,12 @@ fn an_index_of_the_users_own_is_honoured() {
     let other = repo.with("GIT_INDEX_FILE", repo.git_dir().join("other-index"));
     other.git(["read-tree", "HEAD"]);
     other.write("a.bin", noise(1, 1000));
-    other.git(["add", "a.bin"]).is_quiet();
+    other.git(["add", "a.bin"]).says_nothing();
     lake.holds(noise(1, 1000));
     assert_eq!(repo.status(), "?? a.bin\n");
     let relative = repo.with("GIT_INDEX_FILE", ".git/third-index");
     relative.write("b.bin", noise(2, 1000));
-    relative.git(["add", "b.bin"]).is_quiet();
+    relative.git(["add", "b.bin"]).says_nothing();
     lake.holds(noise(2, 1000));
 }
 
@@ -278,7 +278,7 @@ fn a_split_index_works() {
     repo.commit("v1");
     repo.git(["update-index", "--split-index"]);
     repo.write("b.bin", noise(2, 1000));
-    repo.git(["add", "b.bin"]).is_quiet();
+    repo.git(["add", "b.bin"]).says_nothing();
     lake.holds(noise(2, 1000));
     repo.git(["commit", "-q", "-m", "v2"]);
     repo.is_clean_when_touched();

@@ -126,7 +126,7 @@ fn settings_without_a_work_tree_file_come_from_the_index() {
     let (repo, lake) = repo(&env);
     fs::remove_file(repo.path.join(".gitlake.toml")).unwrap();
     repo.write("b.bin", noise(2, 100));
-    repo.git(["add", "b.bin"]).is_quiet();
+    repo.git(["add", "b.bin"]).says_nothing();
     lake.holds(noise(2, 100));
 }
 
@@ -217,7 +217,7 @@ fn a_store_that_cannot_be_written_refuses_the_add_and_leaves_the_index() {
     repo.has("b.bin", noise(2, 100));
     fs::remove_file(&objects).unwrap();
     fs::rename(&aside, &objects).unwrap();
-    repo.git(["add", "."]).is_quiet();
+    repo.git(["add", "."]).says_nothing();
     lake.holds(noise(2, 100));
     lake.holds(noise(3, 3 << 20));
 }
@@ -237,7 +237,7 @@ fn a_full_disk_refuses_the_add_and_leaves_the_index() {
     assert_eq!(repo.git(["ls-files", "-s"]).stdout, before);
     repo.git(["status"]);
     repo.unwrap_filter();
-    repo.git(["add", "."]).is_quiet();
+    repo.git(["add", "."]).says_nothing();
     lake.holds(noise(3, 3 << 20));
     repo.git(["commit", "-q", "-m", "v2"]);
     repo.is_clean_when_touched();
@@ -278,4 +278,92 @@ fn a_lake_that_is_full_leaves_the_upload_owed() {
     lake.holds(noise(2, 100));
     repo.git(["lake", "push"]);
     lake.holds(noise(3, 3 << 20));
+}
+
+#[test]
+fn secrets_in_an_address_are_never_shown() {
+    let env = TestEnv::new();
+    let (repo, _lake) = repo(&env);
+    let url = "s3://someone:hidden@h:9000/bucket?session=hidden";
+    append(&repo, &format!("\n[[remote]]\nname = \"s\"\nurl = \"{url}\"\n"));
+    repo.write("b.bin", noise(2, 100));
+    let runs = [
+        repo.run("git", ["lake", "status"]),
+        repo.run("git", ["lake", "env"]),
+        repo.run("git", ["lake", "push"]),
+        repo.run("git", ["lake", "init", url]),
+        repo.run("git", ["lake", "trust", url]),
+        repo.run("git", ["add", "b.bin"]),
+        repo.run("git", ["lake", "pull"]),
+    ];
+    for ran in runs {
+        assert!(!ran.stdout.contains("hidden") && !ran.stderr.contains("hidden"), "{ran:?}");
+    }
+    assert!(!repo.blob(":b.bin").contains("hidden"));
+}
+
+#[test]
+fn settings_that_are_no_file_stop_nothing() {
+    let env = TestEnv::new();
+    let (repo, lake) = repo(&env);
+    fs::remove_file(repo.path.join(".gitlake.toml")).unwrap();
+    fs::create_dir(repo.path.join(".gitlake.toml")).unwrap();
+    repo.touch("a.bin");
+    repo.git(["status"]);
+    repo.write("b.bin", noise(2, 100));
+    repo.git(["add", "b.bin"]);
+    lake.holds(noise(2, 100));
+    repo.git_fails(1, ["lake", "status"]);
+}
+
+#[test]
+fn settings_that_are_no_text_stop_nothing() {
+    let env = TestEnv::new();
+    let (repo, lake) = repo(&env);
+    repo.write(".gitlake.toml", noise(5, 5000));
+    repo.touch("a.bin");
+    repo.git(["status"]);
+    repo.write("b.bin", noise(2, 100));
+    repo.git(["add", "b.bin"]);
+    lake.holds(noise(2, 100));
+    repo.git_fails(1, ["lake", "status"]).says(".gitlake.toml");
+}
+
+/// Puts nonsense into every file of the local state but the objects.
+fn garble(repo: &Repo) {
+    let mut folders = vec![repo.state()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() && !path.ends_with("objects") {
+                folders.push(path);
+            } else if path.is_file() && !path.ends_with("accepted") {
+                fs::remove_file(&path).unwrap();
+                fs::write(&path, noise(6, 3000)).unwrap();
+            }
+        }
+    }
+}
+
+#[test]
+fn garbled_local_records_stop_nothing() {
+    let env = TestEnv::new();
+    let (repo, lake) = repo(&env);
+    lake.unmount();
+    repo.write("b.bin", noise(2, 100));
+    repo.git(["add", "b.bin"]);
+    lake.mount();
+    garble(&repo);
+    fs::copy(repo.path.join("a.bin"), repo.path.join("copy.bin")).unwrap();
+    repo.write("c.bin", noise(3, 100));
+    repo.git(["add", "."]);
+    lake.holds(noise(3, 100));
+    repo.git(["commit", "-q", "-m", "v2"]);
+    repo.git(["lake", "status"]);
+    garble(&repo);
+    // What was owed is proved again before it is pushed.
+    env.bare("origin.git");
+    repo.git(["push", "-q", "../origin.git", "main"]);
+    lake.holds(noise(2, 100));
+    repo.is_clean_when_touched();
 }

@@ -15,7 +15,7 @@ fn survives(len: usize) {
     let (repo, lake) = env.tracked("work");
     let content = noise(len as u64 + 1, len);
     repo.write("a.bin", &content);
-    repo.commit("v1").is_quiet();
+    repo.commit("v1").says_nothing();
     lake.holds(&content);
     let clone = env.clone_of(&repo, "clone");
     clone.has("a.bin", &content);
@@ -83,7 +83,7 @@ fn an_empty_file_stays_an_empty_blob() {
     let (repo, lake) = env.tracked("work");
     repo.write("empty.bin", "");
     repo.write("full.bin", "x");
-    repo.commit("v1").is_quiet();
+    repo.commit("v1").says_nothing();
     assert_eq!(repo.blob("HEAD:empty.bin"), "");
     assert_eq!(lake.objects().len(), 1);
     let clone = env.clone_of(&repo, "clone");
@@ -99,7 +99,7 @@ fn many_files_at_once() {
     for at in 0..600 {
         repo.write(format!("{}/{at}.bin", at % 20), noise(at + 1, 700));
     }
-    repo.commit("v1").is_quiet();
+    repo.commit("v1").says_nothing();
     assert_eq!(lake.objects().len(), 600);
     let clone = env.clone_of(&repo, "clone");
     same_trees(&repo, &clone);

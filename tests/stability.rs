@@ -18,9 +18,9 @@ fn repo(env: &TestEnv) -> (Repo, Lake) {
 fn is_stable(repo: &Repo) {
     repo.is_clean_when_touched();
     repo.touch_all();
-    repo.git(["add", "-A"]).is_quiet();
+    repo.git(["add", "-A"]).says_nothing();
     repo.is_clean();
-    repo.git(["add", "--renormalize", "."]).is_quiet();
+    repo.git(["add", "--renormalize", "."]).says_nothing();
     repo.is_clean();
 }
 

@@ -21,12 +21,12 @@ fn pointers(env: &TestEnv, options: &[&str]) -> (Repo, Repo, Lake) {
 /// What every repository has to stand.
 #[track_caller]
 fn works(repo: &Repo, clone: &Repo, lake: &Lake) {
-    clone.git(["lake", "pull"]).is_quiet().says("5 files filled");
+    clone.git(["lake", "pull"]).says_nothing().says("5 files filled");
     same_trees(repo, clone);
     clone.is_clean_when_touched();
     clone.git(["fsck"]);
     clone.write("new.bin", noise(9, 3000));
-    clone.git(["add", "new.bin"]).is_quiet();
+    clone.git(["add", "new.bin"]).says_nothing();
     lake.holds(noise(9, 3000));
     clone.git(["commit", "-q", "-m", "v2"]);
     clone.git(["switch", "-q", "--detach", "HEAD~1"]);
@@ -34,7 +34,7 @@ fn works(repo: &Repo, clone: &Repo, lake: &Lake) {
     clone.git(["switch", "-q", "-"]);
     clone.has("new.bin", noise(9, 3000));
     clone.is_clean_when_touched();
-    clone.git(["lake", "status"]).is_quiet().prints("Nothing is owed.");
+    clone.git(["lake", "status"]).says_nothing().prints("Nothing is owed.");
 }
 
 #[test]
@@ -85,15 +85,15 @@ fn a_sparse_index() {
     skipping.git(["pull", "-q"]);
     skipping.git(["sparse-checkout", "set", "--sparse-index", "in"]);
     assert!(!clone.path.join("out").exists());
-    clone.git(["lake", "pull"]).is_quiet().says("5 files filled");
+    clone.git(["lake", "pull"]).says_nothing().says("5 files filled");
     for at in 1..=5 {
         clone.has(format!("in/{at}.bin"), noise(at, 3000));
     }
     clone.is_clean_when_touched();
     clone.write("in/new.bin", noise(9, 3000));
-    clone.git(["add", "in/new.bin"]).is_quiet();
+    clone.git(["add", "in/new.bin"]).says_nothing();
     lake.holds(noise(9, 3000));
-    clone.git(["lake", "status"]).is_quiet();
+    clone.git(["lake", "status"]).says_nothing();
     clone.git(["sparse-checkout", "disable"]);
     clone.has("out/deep/x.bin", noise(20, 100));
 }
@@ -107,11 +107,11 @@ fn refs_in_tables() {
     repo.git(["init", "-q", "--ref-format=reftable"]);
     repo.set_up(&[&lake]);
     repo.write("a.bin", noise(1, 3000));
-    repo.commit("v1").is_quiet();
+    repo.commit("v1").says_nothing();
     lake.holds(noise(1, 3000));
     repo.is_clean_when_touched();
     env.bare("origin.git");
-    repo.git(["push", "-q", "../origin.git", "main"]).is_quiet();
+    repo.git(["push", "-q", "../origin.git", "main"]).says_nothing();
 }
 
 #[test]
@@ -195,11 +195,11 @@ fn an_add_from_a_hook_uploads() {
     fs::write(&hook, "#!/bin/sh\ngit add made.bin\n").unwrap();
     fs::set_permissions(&hook, fs::Permissions::from_mode(0o755)).unwrap();
     repo.write("made.bin", noise(1, 100));
-    repo.git(["commit", "-q", "--allow-empty", "-m", "v1"]).is_quiet();
+    repo.git(["commit", "-q", "--allow-empty", "-m", "v1"]).says_nothing();
     lake.holds(noise(1, 100));
     assert!(repo.blob("HEAD:made.bin").starts_with("git-lake pointer"));
     repo.write("made.bin", noise(2, 100));
-    repo.git(["commit", "-q", "--allow-empty", "-a", "-m", "v2"]).is_quiet();
+    repo.git(["commit", "-q", "--allow-empty", "-a", "-m", "v2"]).says_nothing();
     lake.holds(noise(2, 100));
 }
 

@@ -29,7 +29,7 @@ fn add_uploads_before_it_returns() {
     let env = TestEnv::new();
     let (repo, lake) = repo(&env);
     repo.write("b.bin", TWO());
-    repo.git(["add", "b.bin"]).is_quiet();
+    repo.git(["add", "b.bin"]).says_nothing();
     lake.holds(TWO());
     assert_eq!(owed(&repo), 0);
 }
@@ -89,7 +89,7 @@ fn commit_all_uploads() {
     let env = TestEnv::new();
     let (repo, lake) = repo(&env);
     repo.write("a.bin", TWO());
-    repo.git(["commit", "-q", "-a", "-m", "v2"]).is_quiet();
+    repo.git(["commit", "-q", "-a", "-m", "v2"]).says_nothing();
     lake.holds(TWO());
 }
 
@@ -98,7 +98,7 @@ fn amending_with_all_uploads() {
     let env = TestEnv::new();
     let (repo, lake) = repo(&env);
     repo.write("a.bin", TWO());
-    repo.git(["commit", "-q", "--amend", "-a", "--no-edit"]).is_quiet();
+    repo.git(["commit", "-q", "--amend", "-a", "--no-edit"]).says_nothing();
     lake.holds(TWO());
 }
 
@@ -110,7 +110,7 @@ fn commit_of_a_path_uploads_that_path_alone() {
     repo.commit("more");
     repo.write("a.bin", TWO());
     repo.write("b.bin", noise(4, 3000));
-    repo.git(["commit", "-q", "-m", "v2", "a.bin"]).is_quiet();
+    repo.git(["commit", "-q", "-m", "v2", "a.bin"]).says_nothing();
     lake.holds(TWO());
     lake.lacks(noise(4, 3000));
 }
@@ -120,7 +120,7 @@ fn update_index_uploads() {
     let env = TestEnv::new();
     let (repo, lake) = repo(&env);
     repo.write("b.bin", TWO());
-    repo.git(["update-index", "--add", "b.bin"]).is_quiet();
+    repo.git(["update-index", "--add", "b.bin"]).says_nothing();
     lake.holds(TWO());
 }
 
@@ -184,7 +184,7 @@ fn the_next_add_makes_good_what_is_owed() {
     repo.git(["add", "b.bin"]);
     lake.mount();
     repo.write("c.bin", noise(3, 3000));
-    repo.git(["add", "c.bin"]).is_quiet();
+    repo.git(["add", "c.bin"]).says_nothing();
     lake.holds(TWO());
     lake.holds(noise(3, 3000));
 }
@@ -222,7 +222,7 @@ fn uploads_can_be_left_to_push() {
     env.bare("origin.git");
     repo.git(["config", "lake.upload", "push"]);
     repo.write("b.bin", TWO());
-    repo.commit("v2").is_quiet();
+    repo.commit("v2").says_nothing();
     lake.lacks(TWO());
     assert_eq!(owed(&repo), 1);
     repo.git(["push", "-q", "../origin.git", "main"]);
@@ -242,7 +242,7 @@ fn two_remotes_both_get_everything() {
     let repo = env.repo("work");
     repo.set_up(&[&first, &second]);
     repo.write("a.bin", ONE());
-    repo.commit("v1").is_quiet();
+    repo.commit("v1").says_nothing();
     first.holds(ONE());
     second.holds(ONE());
     assert_eq!(repo.blob("HEAD:a.bin").matches("\nsource ").count(), 2);
@@ -279,7 +279,7 @@ fn remotes_get_only_their_paths() {
     for (at, name) in ["train/a.bin", "train/private/b.bin", "c.bin"].iter().enumerate() {
         repo.write(name, noise(at as u64 + 1, 100));
     }
-    repo.commit("v1").is_quiet();
+    repo.commit("v1").says_nothing();
     assert_eq!(all.objects().len(), 3);
     assert_eq!(train.objects().len(), 1);
     train.holds(noise(1, 100));
@@ -293,7 +293,7 @@ fn a_remote_that_is_a_source_only_gets_nothing() {
     repo.set_up(&[&first, &second]);
     repo.git(["config", "lake.second.upload", "false"]);
     repo.write("a.bin", ONE());
-    repo.commit("v1").is_quiet();
+    repo.commit("v1").says_nothing();
     first.holds(ONE());
     second.lacks(ONE());
     assert!(!repo.blob("HEAD:a.bin").contains(&second.url()));
@@ -319,7 +319,7 @@ fn a_remote_that_appears_later_gets_nothing_until_it_is_trusted() {
     drop(repo.run("git", ["lake", "push"]).says(&way_out));
     later.lacks(TWO());
     repo.git(["lake", "trust", &later.url()]);
-    repo.git(["lake", "push"]).is_quiet();
+    repo.git(["lake", "push"]).says_nothing();
     later.holds(TWO());
 }
 
@@ -329,7 +329,7 @@ fn a_clone_accepts_the_lakes_that_it_finds() {
     let (repo, lake) = repo(&env);
     let clone = env.clone_of(&repo, "clone");
     clone.write("b.bin", TWO());
-    clone.git(["add", "b.bin"]).is_quiet();
+    clone.git(["add", "b.bin"]).says_nothing();
     lake.holds(TWO());
 }
 
@@ -358,7 +358,7 @@ fn a_lake_found_elsewhere_by_instead_of_is_used() {
     fs::rename(&lake.path, &moved).unwrap();
     repo.git(["config", &format!("url.file://{}.insteadOf", moved.display()), &lake.url()]);
     repo.write("b.bin", TWO());
-    repo.git(["add", "b.bin"]).is_quiet();
+    repo.git(["add", "b.bin"]).says_nothing();
     assert!(repo.blob(":b.bin").contains(&lake.url()));
     Lake { path: moved }.holds(TWO());
 }
@@ -372,7 +372,7 @@ fn an_object_that_is_there_already_is_left_alone() {
     let inode = || fs::metadata(lake.object(ONE())).unwrap().ino();
     let before = inode();
     repo.write("a.bin", ONE());
-    repo.commit("v1").is_quiet();
+    repo.commit("v1").says_nothing();
     assert_eq!(inode(), before);
 }
 
@@ -396,4 +396,50 @@ fn content_without_any_lake_is_stored_and_has_no_source() {
     repo.commit("v1");
     assert!(!repo.blob("HEAD:a.bin").contains("source"));
     assert!(repo.stored(ONE()).exists());
+}
+
+#[test]
+fn choosing_hunks_uploads() {
+    let env = TestEnv::new();
+    let (repo, lake) = repo(&env);
+    repo.write("a.bin", TWO());
+    let ran = repo.feed("git", &["add", "-p"], b"y\ny\n");
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    assert_eq!(repo.status(), "M  a.bin\n");
+    lake.holds(TWO());
+}
+
+#[test]
+fn a_change_of_mode_alone_uploads_nothing() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let env = TestEnv::new();
+    let (repo, lake) = repo(&env);
+    let before = repo.blob(":a.bin");
+    let path = repo.path.join("a.bin");
+    fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
+    repo.git(["add", "."]).says_nothing();
+    assert_eq!(repo.blob(":a.bin"), before);
+    assert_eq!(lake.objects().len(), 1);
+}
+
+#[test]
+fn an_upload_that_is_interrupted_is_owed_and_goes_on() {
+    let env = TestEnv::new();
+    let (repo, lake) = repo(&env);
+    repo.git(["config", "lake.upload", "push"]);
+    for at in 0..300 {
+        repo.write(format!("{at}.bin"), noise(at + 10, 20_000));
+    }
+    repo.git(["add", "."]);
+    let mut push = repo.command("git-lake").arg("push").spawn().unwrap();
+    crate::common::wait_until("the upload has begun", || {
+        lake.path.join(".lake-tmp").exists() || push.try_wait().unwrap().is_some()
+    });
+    repo.run("kill", ["-INT", &push.id().to_string()]);
+    let code = push.wait().unwrap().code();
+    assert!(code == Some(130) || code == Some(0), "{code:?}");
+    repo.git(["lake", "push"]);
+    assert_eq!(lake.objects().len(), 301);
+    assert_eq!(fs::read_dir(lake.path.join(".lake-tmp")).unwrap().count(), 0);
+    assert_eq!(owed(&repo), 0);
 }

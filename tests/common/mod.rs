@@ -166,7 +166,7 @@ impl Ran {
 
     /// git-lake has said nothing.
     #[track_caller]
-    pub(crate) fn is_quiet(self) -> Self {
+    pub(crate) fn says_nothing(self) -> Self {
         assert!(self.told().is_empty(), "{self:#?}");
         self
     }
