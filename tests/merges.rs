@@ -195,6 +195,8 @@ fn remotes_added_on_both_sides_merge_in_the_settings() {
     for lake in [&first, &second, &third] {
         assert!(settings.contains(&lake.url()), "{settings}");
     }
+    // The order is that of preference, and theirs comes after ours.
+    assert!(settings.find(&third.url()) < settings.find(&second.url()), "{settings}");
     repo.git(["lake", "status"]);
 }
 
