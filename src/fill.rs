@@ -21,9 +21,9 @@ use crate::repo::index::Index;
 use crate::repo::index_stat::{self, StatChange, StatUpdate};
 use crate::repo::{self, BlobId};
 use crate::repo_path::RepoPath;
-use crate::store::Presence;
 use crate::store::fill_journal;
 use crate::store::materialize::Outcome;
+use crate::store::{self, Presence};
 use crate::transfer::download::{Downloads, Wanted};
 use crate::transfer::report::Activity;
 use crate::workspace::Workspace;
@@ -187,7 +187,11 @@ pub fn fill(
     let change = |item: &Item, stat| StatChange { path: item.path.clone(), id: item.blob, stat };
     let before: Vec<_> = ready.iter().map(|item| change(item, StatUpdate::SizeZero)).collect();
     index_stat::patch(index_path, hash_len, &before, PATIENCE)?;
-    let filled = put_in_place(site, &ready, &mut report);
+    let all: Vec<usize> = (0..ready.len()).collect();
+    let (mut filled, damaged) = put_in_place(site, &ready, &all, &mut report);
+    if !damaged.is_empty() {
+        filled.extend(fill_again(site, &ready, damaged, &mut report));
+    }
     let after: Vec<_> = settled(site, &ready, filled)
         .into_iter()
         .map(|(at, metadata)| change(&ready[at], StatUpdate::Of(metadata)))
@@ -205,11 +209,7 @@ pub fn fill(
 /// A file that somebody changes within the second of its time of modification, without changing its
 /// size, would look unchanged for ever. Such entries keep size 0, which costs git one comparison;
 /// where that would take long, waiting for the next second is cheaper.
-fn settled(
-    site: &Workspace,
-    items: &[Item],
-    filled: Vec<(usize, Metadata)>,
-) -> Vec<(usize, Metadata)> {
+fn settled(site: &Workspace, items: &[Item], filled: Filled) -> Filled {
     let is_settled = |metadata: &Metadata| {
         let second = |time: SystemTime| time.duration_since(SystemTime::UNIX_EPOCH).ok();
         let modified = metadata.modified().ok().and_then(second);
@@ -267,25 +267,56 @@ pub fn fetch(site: &Workspace, items: &[Item]) -> HashMap<Oid, String> {
     failed
 }
 
-/// Puts content in place, side by side; returns the new stat data by position.
-fn put_in_place(site: &Workspace, items: &[Item], report: &mut Report) -> Vec<(usize, Metadata)> {
-    let bytes = items.iter().map(|item| item.pointer.size()).sum();
-    site.reporter.expect(Activity::Filling, items.len() as u64, bytes);
+/// New stat data by position in a list of items.
+type Filled = Vec<(usize, Metadata)>;
+
+/// Fetches objects that turned out to be damaged in the store, and fills their files.
+fn fill_again(
+    site: &Workspace,
+    items: &[Item],
+    damaged: Vec<usize>,
+    report: &mut Report,
+) -> Filled {
+    let wanted: Vec<Item> = damaged.iter().map(|at| items[*at].clone()).collect();
+    let unavailable = fetch(site, &wanted);
+    let reason = |at: &usize| unavailable.get(&items[*at].pointer.oid());
+    let (lost, fetched): (Vec<usize>, Vec<usize>) =
+        damaged.into_iter().partition(|at| reason(at).is_some());
+    for at in lost {
+        report.failures.push((items[at].path.clone(), reason(&at).cloned().unwrap_or_default()));
+    }
+    let (filled, damaged) = put_in_place(site, items, &fetched, report);
+    for at in damaged {
+        let reason = "The object was damaged again right after it was fetched".to_owned();
+        report.failures.push((items[at].path.clone(), reason));
+    }
+    filled
+}
+
+/// Puts content in place, side by side, of the items at these positions; returns what was filled, and
+/// whose object turned out to be damaged and was set aside.
+fn put_in_place(
+    site: &Workspace,
+    items: &[Item],
+    which: &[usize],
+    report: &mut Report,
+) -> (Filled, Vec<usize>) {
+    let bytes = which.iter().map(|at| items[*at].pointer.size()).sum();
+    site.reporter.expect(Activity::Filling, which.len() as u64, bytes);
     let work_tree = site.repo.work_tree().expect("items lie in one");
     let (store, reporter, cancel) = (&*site.store, &*site.reporter, &site.cancel);
     let next = AtomicUsize::new(0);
-    let results = Mutex::new((Vec::new(), Vec::new()));
+    let results = Mutex::new((Vec::new(), Vec::new(), Vec::new()));
     let work = || {
-        loop {
-            let at = next.fetch_add(1, Ordering::Relaxed);
-            let Some(item) = items.get(at) else { return };
+        while let Some(&at) = which.get(next.fetch_add(1, Ordering::Relaxed)) {
+            let item = &items[at];
             let (oid, size) = (item.pointer.oid(), item.pointer.size());
-            let outcome = if cancel.is_cancelled() {
-                Err("Interrupted".to_owned())
-            } else {
-                let filled = store.materialize(work_tree, &item.path, &item.text, oid, size);
-                filled.map_err(|error| error.to_string())
-            };
+            if cancel.is_cancelled() {
+                let mut results = results.lock().expect("no holder panics");
+                results.1.push((at, "Interrupted".to_owned()));
+                continue;
+            }
+            let outcome = store.materialize(work_tree, &item.path, &item.text, oid, size);
             reporter.moved(size);
             reporter.finished_object();
             let mut results = results.lock().expect("no holder panics");
@@ -296,21 +327,25 @@ fn put_in_place(site: &Workspace, items: &[Item], report: &mut Report) -> Vec<(u
                 Ok(Outcome::NotStored) => {
                     results.1.push((at, "The object vanished from the store".to_owned()));
                 }
-                Err(reason) => results.1.push((at, reason)),
+                Err(error @ store::Error::Damaged { .. }) => {
+                    reporter.warn(&error.to_string());
+                    results.2.push(at);
+                }
+                Err(error) => results.1.push((at, error.to_string())),
             }
         }
     };
     std::thread::scope(|scope| {
-        for _ in 1..THREADS.min(items.len()) {
+        for _ in 1..THREADS.min(which.len()) {
             scope.spawn(work);
         }
         work();
     });
     reporter.end();
-    let (filled, failed) = results.into_inner().expect("no holder panics");
+    let (filled, failed, damaged) = results.into_inner().expect("no holder panics");
     report.filled += filled.len();
     report.bytes += filled.iter().map(|(at, _)| items[*at].pointer.size()).sum::<u64>();
     let failed = failed.into_iter().map(|(at, reason)| (items[at].path.clone(), reason));
     report.failures.extend(failed);
-    filled
+    (filled, damaged)
 }

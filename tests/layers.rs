@@ -24,7 +24,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("owed", &["workspace", "transfer"]),
     ("fill", &["workspace", "transfer"]),
     ("proof", &["workspace", "transfer", "owed"]),
-    ("filter", &["workspace", "transfer", "owed"]),
+    ("filter", &["workspace", "transfer", "owed", "fill"]),
     // Verbs, and what a person sees.
     ("ui", &["transfer"]),
     ("commands", &["workspace", "transfer", "owed", "fill", "proof", "filter", "ui"]),
