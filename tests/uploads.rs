@@ -433,7 +433,8 @@ fn an_upload_that_is_interrupted_is_owed_and_goes_on() {
     repo.git(["add", "."]);
     let mut push = repo.command("git-lake").arg("push").spawn().unwrap();
     crate::common::wait_until("the upload has begun", || {
-        lake.path.join(".lake-tmp").exists() || push.try_wait().unwrap().is_some()
+        let staged = fs::read_dir(lake.path.join(".lake-tmp")).map_or(0, Iterator::count);
+        staged > 0 || lake.objects().len() > 1 || push.try_wait().unwrap().is_some()
     });
     repo.run("kill", ["-INT", &push.id().to_string()]);
     let code = push.wait().unwrap().code();
