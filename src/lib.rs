@@ -50,13 +50,13 @@
 //! | where | what | owner |
 //! |---|---|---|
 //! | git's object database | pointers | git; read by [`repo`] |
-//! | `<git common dir>/lake/v1/` | objects, claims, receipts | [`store`] |
+//! | `<git common dir>/lake/v1/` | objects, claims, receipts, files to fill | [`store`] |
 //! | `<git common dir>/lake/v1/accepted` | remotes that may be written to | [`config::accepted`] |
 //! | `.gitlake.toml` | remotes | [`config::file`] |
 //! | `.gitattributes` | which paths are tracked | [`commands::track`] |
 //! | git's configuration | the filter, the merge driver | [`commands::install`], through [`repo::gitconfig`] |
 //! | `<git common dir>/hooks/` | three short scripts | [`repo::hooks`] |
-//! | git's index | stat data, after filling | [`repo::index_stat`] |
+//! | git's index | stat data, before and after filling | [`repo::index_stat`] |
 //! | `<lake>/<object name>`, `.pl/tags.json` | shared objects, the lake's declaration | [`lake::folder`] |
 //!
 //! # The two journeys
@@ -68,7 +68,8 @@
 //! [`transfer::upload`] send it; [`store::receipts`] keeps the proofs.
 //!
 //! *A pointer becomes content* (`git clone`, `git switch`): [`filter::session`] → [`filter::smudge`].
-//! What the store has is verified and given. What it lacks is delayed, fetched by
+//! What the store has is verified and given. Large files are left as pointers and filled when git
+//! closes the pipe ([`fill`]). What the store lacks is delayed, fetched by
 //! [`transfer::download`] from the first source that works, verified, stored, and given when git asks
 //! again. If no source has it, git gets the pointer, and `git lake pull` ([`fill`]) tries later.
 //!
