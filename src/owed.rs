@@ -99,7 +99,8 @@ fn sort_out(site: &Workspace, claims: Claims, look: Look) -> Sorted {
                 Ok(due) => owed.extend(due.into_iter().map(|owed| (owed.url.clone(), owed))),
                 Err(_) => kept.push(record),
             },
-            None if unix_now().saturating_sub(record.since) < LAPSES_AFTER_SECONDS => {
+            // Only who looked everywhere knows that nothing references it.
+            None if look == Look::Index || age(&record) < LAPSES_AFTER_SECONDS => {
                 kept.push(record);
             }
             None => {}
@@ -113,6 +114,11 @@ fn sort_out(site: &Workspace, claims: Claims, look: Look) -> Sorted {
     });
     let due = owed.values().cloned().collect();
     Ok((Claims { tentative: kept, owed }, due))
+}
+
+/// Returns how old a claim is, in seconds.
+fn age(record: &Tentative) -> u64 {
+    unix_now().saturating_sub(record.since)
 }
 
 /// Returns those of the claimed pointers that something references.

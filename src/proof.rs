@@ -15,6 +15,7 @@ use crate::repo::history::FoundBlob;
 use crate::repo::{self, Blob};
 use crate::repo_path::RepoPath;
 use crate::store::Presence;
+use crate::store::queue::Owed;
 use crate::store::receipts::Strength;
 use crate::workspace::Workspace;
 
@@ -91,6 +92,7 @@ pub fn prove(site: &Workspace, blobs: Vec<FoundBlob>) -> Result<Verdict, Error> 
     // What one remote has proved may still be owed to another.
     upload(site, items.iter(), &mut verdict)?;
     ask_lakes(site, unproven(site)?.into_iter().map(|at| &items[at]))?;
+    upload_elsewhere(site, unproven(site)?.into_iter().map(|at| &items[at]), &mut verdict)?;
     for item in &items {
         let missing = missing_remotes(site, item)?;
         if !missing.is_somewhere {
@@ -215,6 +217,11 @@ fn upload<'a>(
         presence.is_ok_and(|presence| presence != Presence::Absent)
     });
     let owed = owed::of_pointers(site, stored.map(|item| (&item.path, &item.pointer)))?;
+    pay(site, owed, verdict)
+}
+
+/// Uploads and notes what did not work out.
+fn pay(site: &Workspace, owed: Vec<Owed>, verdict: &mut Verdict) -> Result<(), PathError> {
     let (report, due) = owed::pay(site, owed)?;
     let mut causes: BTreeMap<String, usize> = BTreeMap::new();
     for (_, failure) in &report.failures {
@@ -227,6 +234,30 @@ fn upload<'a>(
         ));
     }
     Ok(())
+}
+
+/// Uploads what no lake holds yet to remotes that the pointer does not name but whose readers look
+/// there: lakes that were named after the content was added.
+fn upload_elsewhere<'a>(
+    site: &Workspace,
+    items: impl Iterator<Item = &'a Item>,
+    verdict: &mut Verdict,
+) -> Result<(), PathError> {
+    let mut owed = Vec::new();
+    for Item { path, pointer } in items {
+        let (oid, size) = (pointer.oid(), pointer.size());
+        if site.store.presence(oid, size)? == Presence::Absent {
+            continue;
+        }
+        let remotes = site.config.upload_remotes(path).filter(|remote| !remote.local);
+        let lakes: HashSet<&LakeUrl> = remotes.map(|remote| &remote.url).collect();
+        let candidates = site.config.candidates(pointer, path).into_iter();
+        owed.extend(candidates.filter(|url| lakes.contains(&url.lake)).map(|url| {
+            let path = path.clone();
+            Owed { url, oid, size, path }
+        }));
+    }
+    pay(site, owed, verdict)
 }
 
 /// Asks the lakes that are named for what no receipt proves.

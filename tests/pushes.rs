@@ -145,6 +145,24 @@ fn a_lake_of_this_machine_alone_proves_nothing() {
 }
 
 #[test]
+fn a_lake_that_is_named_later_gets_what_no_other_lake_can_prove() {
+    let env = TestEnv::new();
+    let repo = env.repo("work");
+    let origin = env.bare("origin.git");
+    repo.git(["remote", "add", "origin", "../origin.git"]);
+    repo.git(["lake", "init"]);
+    repo.git(["lake", "track", "*.bin"]);
+    repo.write("a.bin", noise(1, 3000));
+    repo.commit("v1");
+    let lake = env.lake("team");
+    repo.git(["lake", "init", &lake.url()]);
+    repo.commit("a lake for all");
+    repo.git(["push", "-q", "origin", "main"]).says_nothing();
+    lake.holds(noise(1, 3000));
+    env.clone_of(&origin, "clone").has("a.bin", noise(1, 3000));
+}
+
+#[test]
 fn a_required_remote_has_to_hold_everything() {
     let env = TestEnv::new();
     let (first, second) = (env.lake("first"), env.lake("second"));

@@ -9,7 +9,7 @@ use crate::config::file::{self, Remote, Settings, Unknown, is_remote_name};
 use crate::digest::HashName;
 use crate::fs::{IoContext as _, Shared, read_small, write_atomic};
 use crate::lake::{self, Creation};
-use crate::lake_url::{LakeUrl, Scheme};
+use crate::lake_url::LakeUrl;
 use crate::oid::Oid;
 use crate::repo::Repo;
 use crate::repo::gitconfig::{self, ConfigFile};
@@ -142,9 +142,11 @@ fn own_folder(top: &Path) -> Result<LakeUrl, Error> {
 /// Names a remote after the last part of its address.
 fn free_name(url: &LakeUrl, is_local: bool, settings: &Settings) -> String {
     let text = url.to_string();
-    let last = match (is_local, url.scheme()) {
-        (true, _) => "local",
-        (false, Scheme::File | Scheme::S3) => text.rsplit('/').next().unwrap_or_default(),
+    let folder = url.folder();
+    let last = match &folder {
+        Some(_) if is_local => "local".into(),
+        Some(folder) => folder.file_name().unwrap_or_default().to_string_lossy(),
+        None => text.rsplit('/').next().unwrap_or_default().into(),
     };
     let cleaned: String = last
         .to_ascii_lowercase()
