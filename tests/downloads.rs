@@ -412,3 +412,19 @@ fn a_preferred_lake_is_asked_first() {
     let clone = env.clone_with(&repo, "other", &["-c", "lake.second.prefer=true"]);
     assert!(clone.is_pointer("a.bin"));
 }
+
+#[test]
+fn a_pull_fetches_again_what_is_damaged_in_the_store() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let env = TestEnv::new();
+    let (repo, _lake) = repo(&env);
+    let path = repo.stored(noise(4, 5 << 20));
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+    fs::write(&path, noise(5, 5 << 20)).unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o444)).unwrap();
+    fs::remove_file(repo.path.join("large.bin")).unwrap();
+    repo.with("GIT_LAKE_SKIP_SMUDGE", "1").git(["checkout", "-q", "--", "."]);
+    repo.git(["lake", "pull"]).says("damaged").says("1 file filled");
+    has_all(&repo);
+    repo.is_clean_when_touched();
+}
