@@ -296,3 +296,38 @@ fn a_process_that_git_starts_for_nothing_leaves_no_trace() {
     assert_eq!(ran.code, Some(0), "{ran:?}");
     assert_eq!(files_below(&repo.state()), before);
 }
+
+#[test]
+fn a_kill_while_large_files_are_put_in_place_is_mended_by_a_pull() {
+    const COUNT: u64 = 12;
+    let env = TestEnv::new();
+    let (repo, _lake) = env.tracked("work");
+    repo.git(["branch", "empty"]);
+    for at in 0..COUNT {
+        repo.write(format!("{at}.bin"), noise(at + 1, 5 << 20));
+    }
+    repo.commit("v1");
+    repo.git(["switch", "-q", "empty"]);
+    let note = repo.note_filter_pid();
+    let mut git = repo.start(&["switch", "-q", "main"]);
+    let pid = noted_pid(&note);
+    // All that git asks for is there once its index is; then the filter puts content in place.
+    wait_until("a file has its content", || {
+        let sizes = (0..COUNT).map(|at| fs::metadata(repo.path.join(format!("{at}.bin"))));
+        sizes.flatten().any(|found| found.len() == 5 << 20) || git.try_wait().unwrap().is_some()
+    });
+    if git.try_wait().unwrap().is_none() {
+        kill(pid);
+    }
+    git.wait().unwrap();
+    repo.unwrap_filter();
+    // A kill before git was done is another test's.
+    drop(fs::remove_file(repo.git_dir().join("index.lock")));
+    repo.git(["switch", "-q", "-f", "main"]);
+    repo.git(["lake", "pull"]);
+    for at in 0..COUNT {
+        repo.has(format!("{at}.bin"), noise(at + 1, 5 << 20));
+    }
+    repo.is_clean();
+    repo.is_clean_when_touched();
+}

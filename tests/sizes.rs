@@ -179,3 +179,21 @@ fn a_huge_file_needs_little_memory_in_the_filter() {
     assert!(peak < MEMORY_KIB, "status used {peak} KiB");
     repo.is_clean();
 }
+
+#[test]
+fn large_files_that_were_put_in_place_are_not_compared_again() {
+    let env = TestEnv::new();
+    let (repo, _lake) = env.tracked("work");
+    for at in 0..3 {
+        repo.write(format!("{at}.bin"), noise(at + 1, 5 << 20));
+    }
+    repo.commit("v1");
+    let clone = env.clone_of(&repo, "clone");
+    same_trees(&repo, &clone);
+    // At most what was written within the last second is compared, and that once.
+    assert!(clone.count("clean", &["status"]) <= 3);
+    clone.settle();
+    assert_eq!(clone.count("clean", &["status"]), 0);
+    clone.write("1.bin", noise(9, 5 << 20));
+    assert_eq!(clone.status(), " M 1.bin\n");
+}
