@@ -131,7 +131,7 @@ fn a_pull_that_was_killed_is_finished_by_the_next_one() {
     env.at(".").with("GIT_LAKE_SKIP_SMUDGE", "1").git(["clone", "-q", "work", "clone"]);
     let clone = env.at("clone");
     clone.settle();
-    let mut pull = clone.command("git-lake").arg("pull").spawn().unwrap();
+    let mut pull = clone.start_program("git-lake", &["pull"]);
     wait_until("some files are filled", || {
         !clone.is_pointer("0.bin") || pull.try_wait().unwrap().is_some()
     });

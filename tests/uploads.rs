@@ -431,7 +431,7 @@ fn an_upload_that_is_interrupted_is_owed_and_goes_on() {
         repo.write(format!("{at}.bin"), noise(at + 10, 20_000));
     }
     repo.git(["add", "."]);
-    let mut push = repo.command("git-lake").arg("push").spawn().unwrap();
+    let mut push = repo.start_program("git-lake", &["push"]);
     crate::common::wait_until("the upload has begun", || {
         let staged = fs::read_dir(lake.path.join(".lake-tmp")).map_or(0, Iterator::count);
         staged > 0 || lake.objects().len() > 1 || push.try_wait().unwrap().is_some()

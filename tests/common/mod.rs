@@ -256,7 +256,12 @@ impl Repo {
 
     /// Starts git and does not wait.
     pub(crate) fn start(&self, args: &[&str]) -> Child {
-        let mut command = self.command("git");
+        self.start_program("git", args)
+    }
+
+    /// Starts a program and does not wait; what it prints is lost.
+    pub(crate) fn start_program(&self, program: &str, args: &[&str]) -> Child {
+        let mut command = self.command(program);
         command.args(args).stdout(Stdio::null()).stderr(Stdio::null());
         command.spawn().unwrap()
     }
