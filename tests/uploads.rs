@@ -444,3 +444,17 @@ fn an_upload_that_is_interrupted_is_owed_and_goes_on() {
     assert_eq!(fs::read_dir(lake.path.join(".lake-tmp")).unwrap().count(), 0);
     assert_eq!(owed(&repo), 0);
 }
+
+#[test]
+fn many_objects_with_the_same_trouble_are_told_in_one_line() {
+    let env = TestEnv::new();
+    let (repo, lake) = repo(&env);
+    for at in 0..10 {
+        let content = noise(at + 100, 500);
+        fs::write(lake.object(&content), "other bytes").unwrap();
+        repo.write(format!("{at}.bin"), content);
+    }
+    let ran = repo.git(["add", "."]).says("10 uploads are owed (0.bin, 1.bin, 2.bin and 7 more)");
+    assert_eq!(ran.told().len(), 1, "{ran:?}");
+    assert_eq!(fs::read(lake.object(noise(100, 500))).unwrap(), b"other bytes");
+}

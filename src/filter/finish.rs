@@ -5,9 +5,11 @@
 //! whatever does not work out stays in the queue.
 
 use std::collections::{BTreeMap, HashSet};
+use std::error::Error as _;
 
 use super::clean::Emitted;
 use crate::config::UploadAt;
+use crate::lake::LakeError;
 use crate::owed;
 use crate::repo::hooks;
 use crate::repo::index::Index;
@@ -161,14 +163,18 @@ fn referenced<'a>(index: &Index, emitted: &'a [Emitted]) -> Vec<&'a Emitted> {
 
 /// Tells what stays owed and why, one line for each cause.
 pub fn tell(site: &Workspace, report: &upload::Report, due: &owed::Due) {
-    let mut causes: BTreeMap<String, usize> = BTreeMap::new();
-    for (_, failure) in &report.failures {
-        *causes.entry(with_cause(failure)).or_default() += 1;
+    let mut causes: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for (job, failure) in &report.failures {
+        causes.entry(cause_of(failure)).or_default().push(job.path.display().into_owned());
     }
-    for (cause, count) in &causes {
-        let objects = if *count == 1 { "upload is" } else { "uploads are" };
-        site.reporter
-            .warn(&format!("{count} {objects} owed: {cause}. `git lake push` tries again."));
+    let is_settled = causes.is_empty() && due.unaccepted.is_empty();
+    for (cause, mut paths) in causes {
+        paths.sort_unstable();
+        let uploads = if paths.len() == 1 { "upload is" } else { "uploads are" };
+        let (count, shown) = (paths.len(), list_of(&paths));
+        site.reporter.warn(&format!(
+            "{count} {uploads} owed ({shown}): {cause}. `git lake push` tries again."
+        ));
     }
     for (url, count) in &due.unaccepted {
         let objects = if *count == 1 { "upload is" } else { "uploads are" };
@@ -176,7 +182,6 @@ pub fn tell(site: &Workspace, report: &upload::Report, due: &owed::Due) {
             "{count} {objects} owed to `{url}`, which this clone has not accepted: `git lake trust {url}`"
         ));
     }
-    let is_settled = causes.is_empty() && due.unaccepted.is_empty();
     if !is_settled && !hooks::is_push_guarded(&site.repo) {
         site.reporter.warn(
             "The pre-push hook is not active, so `git push` will not check this: `git lake init` says how.",
@@ -184,10 +189,19 @@ pub fn tell(site: &Workspace, report: &upload::Report, due: &owed::Due) {
     }
 }
 
-/// Words an error with the errors below it.
-fn with_cause(error: &impl std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut below = error.source();
+/// Words a failure, with the errors below it, so that the same trouble with many objects is one cause.
+fn cause_of(failure: &upload::Failure) -> String {
+    match failure {
+        upload::Failure::Lake(LakeError::DamagedThere { object, .. }) => {
+            return format!("`{}` holds other bytes under the name of the object", object.lake);
+        }
+        upload::Failure::Lake(LakeError::SourceChanged { .. }) => {
+            return "the bytes in this clone's store are damaged".to_owned();
+        }
+        _ => {}
+    }
+    let mut text = failure.to_string();
+    let mut below = failure.source();
     while let Some(cause) = below {
         text.push_str(&format!(": {cause}"));
         below = cause.source();
