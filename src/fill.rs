@@ -135,6 +135,8 @@ pub fn left(
             && entry.kind.is_file()
             && !entry.is_skip_worktree
             && !entry.is_intent_to_add
+            // git wrote down how long the file is that it made; 0 says that it does not know.
+            && entry.size as usize <= MAX_POINTER_BYTES
             && only.is_none_or(|only| only.contains(entry.path));
         let path = RepoPath::parse(entry.path).filter(|_| is_candidate);
         let Some(path) = path.filter(|path| !path.enters_git_dir()) else { continue };

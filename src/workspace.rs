@@ -14,9 +14,13 @@ use crate::config::{self, Config, GitConfig};
 use crate::fs::{PathError, read_small};
 use crate::lake_url::LakeUrl;
 use crate::pointer::{MAX_POINTER_BYTES, Parsed, Pointer};
-use crate::repo::{self, BlobId, Repo};
+use crate::repo::attributes::LakePaths;
+use crate::repo::index::Index;
+use crate::repo::{self, Blob, BlobId, Repo};
+
 use crate::repo_path::RepoPath;
 use crate::store::Store;
+use crate::store::blob_map::BlobMap;
 use crate::store::queue::Queue;
 use crate::store::receipts::Receipts;
 use crate::transfer::lakes::Lakes;
@@ -158,6 +162,29 @@ impl Workspace {
             accepted.add(&lakes)?;
         }
         Ok(accepted)
+    }
+
+    /// Returns the tracked files that git holds as content although a pointer belongs there; an empty
+    /// file needs none.
+    ///
+    /// # Errors
+    /// If attributes or blobs cannot be read.
+    pub fn unconverted(&self, index: &Index) -> Result<Vec<RepoPath>, repo::Error> {
+        let known = BlobMap::at(self.store.root(), self.repo.hash_len()).known_blobs();
+        let mut lake_paths = LakePaths::of_work_tree(&self.repo, index)?;
+        let mut found = Vec::new();
+        for entry in index.entries().filter(|entry| entry.stage == 0 && entry.kind.is_file()) {
+            if known.contains(entry.id.as_bytes()) || !lake_paths.contains_bytes(entry.path)? {
+                continue;
+            }
+            let is_content = match self.repo.read_blob(entry.id, MAX_POINTER_BYTES as u64)? {
+                Blob::Content(bytes) => !bytes.is_empty() && Parsed::of(&bytes) == Parsed::Content,
+                Blob::TooLong(_) => true,
+                Blob::Missing => false,
+            };
+            found.extend(RepoPath::parse(entry.path).filter(|_| is_content));
+        }
+        Ok(found)
     }
 
     /// Adds the remotes of `origin`'s default branch to those that are read from, so that an old

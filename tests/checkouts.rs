@@ -335,3 +335,21 @@ fn a_bare_repository_archives_content() {
     out.run("tar", ["xf", "../out.tar"]);
     has_second(&out);
 }
+
+#[test]
+fn content_that_git_holds_on_a_tracked_path_is_told_after_a_checkout() {
+    let env = TestEnv::new();
+    let (repo, _lake) = env.tracked("work");
+    repo.write("good.bin", noise(1, 3000));
+    repo.write("empty.bin", "");
+    repo.commit("v1");
+    repo.git(["switch", "-q", "-c", "raw"]);
+    let blob = repo.feed("git", &["hash-object", "-w", "--stdin"], &noise(2, 20_000)).stdout;
+    let entry = format!("100644,{},raw.bin", blob.trim());
+    repo.git(["update-index", "--add", "--cacheinfo", &entry]);
+    repo.git(["commit", "-q", "-m", "without git-lake"]);
+    repo.git(["switch", "-q", "-f", "main"]);
+    let ran = repo.git(["checkout", "-q", "raw"]).says("1 file is content in git").says("raw.bin");
+    drop(ran.says("git add --renormalize ."));
+    repo.git(["checkout", "-q", "-f", "main"]).says_nothing();
+}

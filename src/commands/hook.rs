@@ -12,6 +12,8 @@ use crate::store::fill_journal;
 
 /// Longest list of refs that git sends to a hook, in bytes.
 const MAX_INPUT_BYTES: u64 = 64 << 20;
+/// Most paths that a line names.
+const SHOWN_PATHS: usize = 3;
 
 /// Do what a hook of git has to do
 #[derive(clap::Args)]
@@ -30,7 +32,12 @@ pub struct Args {
 pub fn run(context: &Context, args: &Args) -> super::Result {
     match args.name.as_str() {
         "pre-push" => pre_push(context, args),
-        "post-checkout" | "post-merge" => tell_what_is_left(context),
+        "post-checkout" => {
+            // The third argument is 1 when a branch was checked out, 0 for files.
+            let is_branch = args.arguments.get(2).is_some_and(|flag| flag == "1");
+            tell_what_is_left(context, is_branch)
+        }
+        "post-merge" => tell_what_is_left(context, true),
         other => Err(Error::Usage(format!("`{other}` is not a hook that git-lake has"))),
     }
 }
@@ -66,8 +73,9 @@ fn pre_push(context: &Context, args: &Args) -> super::Result {
     Ok(Exit::Incomplete)
 }
 
-/// Reports pointers that a checkout left behind. Never fails: git has done its work.
-fn tell_what_is_left(context: &Context) -> super::Result {
+/// Reports pointers that a checkout left behind, and with `is_new_state` content that git holds where
+/// pointers belong. Never fails: git has done its work.
+fn tell_what_is_left(context: &Context, is_new_state: bool) -> super::Result {
     let site = context.lenient_workspace()?;
     let index = site.repo.index()?;
     let mut left = fill::left(&site, &index, None)?;
@@ -82,6 +90,15 @@ fn tell_what_is_left(context: &Context) -> super::Result {
     if !left.is_empty() && is_wanted {
         let count = counted(left.len(), "file is a pointer", "files are pointers");
         context.ui.warning(&format!("{count} only; `git lake pull` fetches the content."));
+    }
+    let raw = if is_new_state { site.unconverted(&index)? } else { Vec::new() };
+    if !raw.is_empty() {
+        let count = counted(raw.len(), "file is", "files are");
+        let shown: Vec<_> = raw.iter().take(SHOWN_PATHS).map(|path| path.display()).collect();
+        context.ui.warning(&format!(
+            "{count} content in git where pointers belong (such as {}): `git add --renormalize .` and a commit convert them.",
+            shown.join(", ")
+        ));
     }
     Ok(Exit::Done)
 }

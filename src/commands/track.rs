@@ -7,10 +7,9 @@ use super::init::add_attribute_line;
 use super::{Context, Error, Exit, counted};
 use crate::config::file::Unknown;
 use crate::fs::{Shared, read_small, write_atomic};
-use crate::pointer::{MAX_POINTER_BYTES, Parsed};
+use crate::repo::Environment;
 use crate::repo::attributes::LakePaths;
 use crate::repo::process::Git;
-use crate::repo::{Blob, Environment};
 use crate::repo_path::RepoPath;
 use crate::ui::size;
 
@@ -251,19 +250,7 @@ fn protect_special_files(
 /// Says how to convert files that git holds already.
 fn tell_about_unconverted(context: &Context) -> Result<(), Error> {
     let site = context.open(Unknown::PassOver)?;
-    let index = site.repo.index()?;
-    let mut lake_paths = LakePaths::of_work_tree(&site.repo, &index)?;
-    let mut unconverted = 0;
-    for entry in index.entries().filter(|entry| entry.kind.is_file()) {
-        if lake_paths.contains_bytes(entry.path)? {
-            let is_pointer = match site.repo.read_blob(entry.id, MAX_POINTER_BYTES as u64)? {
-                Blob::Content(bytes) => bytes.is_empty() || Parsed::of(&bytes) != Parsed::Content,
-                Blob::TooLong(_) => false,
-                Blob::Missing => true,
-            };
-            unconverted += usize::from(!is_pointer);
-        }
-    }
+    let unconverted = site.unconverted(&site.repo.index()?)?.len();
     if unconverted > 0 {
         context.ui.status(&format!(
             "{} already in git as content: `git add --renormalize .` and a commit convert them.",

@@ -6,11 +6,12 @@ use super::smudge;
 use crate::oid::Oid;
 use crate::pointer::Pointer;
 use crate::repo_path::RepoPath;
-use crate::transfer::download::{Done, Downloads, Failure};
+use crate::transfer::download::{Done, Downloads, Failure, Fetched};
 use crate::workspace::Workspace;
 
-/// Most objects whose results are taken in at once, so that few contents are held in memory.
+/// Most objects whose results are taken in at once, and most bytes of content that they may bring.
 const TAKEN_AT_ONCE: usize = 256;
+const TAKEN_BYTES: usize = 16 << 20;
 
 /// The delayed paths of one checkout. Each object is downloaded once, however many paths want it.
 #[derive(Default)]
@@ -64,15 +65,17 @@ impl Delay {
     ///
     /// A path whose content could not be had is among them: git would otherwise end with an error.
     pub(super) fn available(&mut self) -> Vec<RepoPath> {
-        if self.ready.is_empty()
-            && let Some(done) = self.downloads.as_mut().and_then(Downloads::wait)
-        {
-            self.take(done);
-            for _ in 1..TAKEN_AT_ONCE {
-                match self.downloads.as_mut().and_then(Downloads::try_next) {
-                    Some(done) => self.take(done),
-                    None => break,
+        if self.ready.is_empty() {
+            let mut bytes = 0;
+            let mut next = self.downloads.as_mut().and_then(Downloads::wait);
+            for _ in 0..TAKEN_AT_ONCE {
+                let Some(done) = next else { break };
+                bytes += done.result.as_ref().map_or(0, Fetched::held_bytes);
+                self.take(done);
+                if bytes > TAKEN_BYTES {
+                    break;
                 }
+                next = self.downloads.as_mut().and_then(Downloads::try_next);
             }
         }
         self.ready.drain(..).collect()

@@ -60,6 +60,15 @@ impl BlobMap {
         ids.into_iter().flatten().map(|id| id.to_vec()).collect()
     }
 
+    /// Returns the ids of all blobs that are known to be pointers.
+    pub fn known_blobs(&self) -> HashSet<Box<[u8]>> {
+        let mut known = HashSet::new();
+        self.for_each_record(|record| {
+            known.insert(record[..self.id_len].into());
+        });
+        known
+    }
+
     /// Goes through the file in constant memory; what cannot be read is as good as absent.
     fn for_each_record(&self, mut visit: impl FnMut(&[u8])) {
         let Ok(file) = File::open(&self.path) else { return };

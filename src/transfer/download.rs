@@ -57,6 +57,13 @@ pub struct Fetched {
     pub size: u64,
 }
 
+impl Fetched {
+    /// Returns how many bytes of content this holds in memory.
+    pub fn held_bytes(&self) -> usize {
+        self.bytes.as_ref().map_or(0, Vec::len)
+    }
+}
+
 /// Why an object could not be had.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum Failure {
@@ -185,8 +192,7 @@ impl Downloads {
     fn taken(&mut self, done: Done) -> Done {
         self.submitted -= 1;
         if let Ok(fetched) = &done.result {
-            let held = fetched.bytes.as_ref().map_or(0, Vec::len);
-            self.handed_over.fetch_sub(held as u64, Ordering::Relaxed);
+            self.handed_over.fetch_sub(fetched.held_bytes() as u64, Ordering::Relaxed);
             self.read.extend(fetched.source.clone().map(|source| (source, fetched.size)));
         }
         if self.submitted == 0 {

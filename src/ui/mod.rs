@@ -69,8 +69,11 @@ impl Ui {
     fn line(&self, prefix: &str, text: &str) {
         let progress = self.progress.lock().expect("no holder panics");
         progress.suspend(|| {
+            let mut stderr = io::stderr().lock();
+            // In the filter the terminal is git's, which may have left a progress line unfinished.
+            let clear = if stderr.is_terminal() { "\r\x1b[K" } else { "" };
             // stderr may be closed; there is nobody left to tell.
-            drop(writeln!(io::stderr().lock(), "{prefix}{}", escape::for_terminal(text)));
+            drop(writeln!(stderr, "{clear}{prefix}{}", escape::for_terminal(text)));
         });
     }
 }

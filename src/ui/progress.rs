@@ -100,7 +100,10 @@ impl Progress {
         bar.set_length(self.bytes.max(self.bytes_done));
         bar.set_position(self.bytes_done);
         let verb = word(self.activity);
-        bar.set_message(format!("{verb} {}/{} files,", self.objects_done, self.objects));
+        // What is uploaded is stored and written down as owed: stopping loses nothing.
+        let is_upload = self.activity == Some(Activity::Uploading);
+        let note = if is_upload { " (stored; Ctrl-C is safe)" } else { "" };
+        bar.set_message(format!("{verb} {}/{} files{note},", self.objects_done, self.objects));
     }
 
     /// `<activity> <files done>/<files> <bytes done>/<bytes>`, as docs/commands.md specifies.
