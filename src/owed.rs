@@ -12,7 +12,6 @@ use crate::fs::{PathError, unix_now};
 use crate::lake_url::LakeUrl;
 use crate::pointer::Pointer;
 use crate::repo::history::{self, Reach};
-use crate::repo::index::Index;
 use crate::repo::{BlobId, Repo};
 use crate::repo_path::RepoPath;
 use crate::store::queue::{Claims, Owed, Tentative};
@@ -182,20 +181,6 @@ pub fn pay(site: &Workspace, owed: Vec<Owed>) -> Result<(Report, Due), PathError
     let mut due = sort(site, &site.accepted()?, owed);
     let jobs = std::mem::take(&mut due.jobs);
     Ok((site.transfer().upload(jobs), due))
-}
-
-/// Returns the pointers of the index with their paths, one for each entry that is one.
-///
-/// # Errors
-/// If the index cannot be read.
-pub fn index_pointers(site: &Workspace, index: &Index) -> Vec<(RepoPath, BlobId, Pointer)> {
-    let entries = index.entries().filter(|entry| entry.kind.is_file());
-    let pointers = entries.filter_map(|entry| {
-        let path = RepoPath::parse(entry.path)?;
-        let (_, pointer) = site.pointer_of(entry.id).ok().flatten()?;
-        Some((path, entry.id, pointer))
-    });
-    pointers.collect()
 }
 
 /// Returns true if git uses an index that only a running `git stash` knows.

@@ -164,17 +164,42 @@ impl Workspace {
         Ok(accepted)
     }
 
+    /// Returns how many files of the index are pointers, and how many bytes their objects have.
+    ///
+    /// # Errors
+    /// If a blob cannot be read.
+    pub fn tracked(&self, index: &Index) -> Result<(usize, u64), repo::Error> {
+        let mut blobs = BlobMap::at(self.store.root(), self.repo.hash_len());
+        let known = blobs.sizes();
+        let (mut count, mut bytes) = (0, 0);
+        for entry in index.entries().filter(|entry| entry.stage == 0 && entry.kind.is_file()) {
+            let size = match known.get(entry.id.as_bytes()) {
+                Some(size) => *size,
+                None => {
+                    let Some((_, pointer)) = self.pointer_of(entry.id)? else { continue };
+                    blobs.learn(entry.id.as_bytes(), pointer.oid(), pointer.size());
+                    pointer.size()
+                }
+            };
+            count += 1;
+            bytes += size;
+        }
+        // Only time is lost if it cannot be kept.
+        drop(blobs.save());
+        Ok((count, bytes))
+    }
+
     /// Returns the tracked files that git holds as content although a pointer belongs there; an empty
     /// file needs none.
     ///
     /// # Errors
     /// If attributes or blobs cannot be read.
     pub fn unconverted(&self, index: &Index) -> Result<Vec<RepoPath>, repo::Error> {
-        let known = BlobMap::at(self.store.root(), self.repo.hash_len()).known_blobs();
+        let known = BlobMap::at(self.store.root(), self.repo.hash_len()).sizes();
         let mut lake_paths = LakePaths::of_work_tree(&self.repo, index)?;
         let mut found = Vec::new();
         for entry in index.entries().filter(|entry| entry.stage == 0 && entry.kind.is_file()) {
-            if known.contains(entry.id.as_bytes()) || !lake_paths.contains_bytes(entry.path)? {
+            if known.contains_key(entry.id.as_bytes()) || !lake_paths.contains_bytes(entry.path)? {
                 continue;
             }
             let is_content = match self.repo.read_blob(entry.id, MAX_POINTER_BYTES as u64)? {

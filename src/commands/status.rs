@@ -38,8 +38,7 @@ struct Owed {
 pub fn run(context: &Context, args: &Args) -> super::Result {
     let site = context.workspace()?;
     let index = site.repo.index()?;
-    let items = owed::index_pointers(&site, &index);
-    let bytes: u64 = items.iter().map(|(_, _, pointer)| pointer.size()).sum();
+    let (items, bytes) = site.tracked(&index)?;
     let left = fill::left(&site, &index, None)?;
     let accepted = site.accepted()?;
     let mut owed: BTreeMap<LakeUrl, Owed> = BTreeMap::new();
@@ -68,13 +67,13 @@ pub fn run(context: &Context, args: &Args) -> super::Result {
             .collect();
         let pointers: Vec<_> = left.iter().map(|item| item.path.display()).collect();
         let document = serde_json::json!({
-            "version": JSON_VERSION, "items": items.len(), "bytes": bytes,
+            "version": JSON_VERSION, "items": items, "bytes": bytes,
             "pointers_only": pointers, "owed": owed, "pre_push_hook": is_guarded,
         });
         context.ui.data(&document.to_string())?;
         return Ok(exit);
     }
-    print(context, items.len(), bytes, &left, &owed)?;
+    print(context, items, bytes, &left, &owed)?;
     if !is_guarded {
         context.ui.warning(
             "The pre-push hook is not active, so `git push` does not check that lakes hold the content: `git lake init` says how.",

@@ -225,7 +225,7 @@ impl<'a> Cleaner<'a> {
         }
         let path = record.path;
         if !self.blobs.blobs_of(pointer.oid()).iter().any(|id| id == blob.as_bytes()) {
-            self.blobs.learn(blob.as_bytes(), pointer.oid());
+            self.blobs.learn(blob.as_bytes(), pointer.oid(), pointer.size());
         }
         let may_be_staged = self.is_index_locked();
         self.emitted.push(Emitted { blob, path, pointer, may_be_staged });
@@ -330,7 +330,7 @@ impl<'a> Cleaner<'a> {
     /// Learns which blob has a pointer, as git tells when it smudges one.
     pub fn learn(&mut self, blob: Option<&str>, pointer: &Pointer) {
         if let Some(id) = blob.and_then(|hex| BlobId::parse_hex(hex.as_bytes())) {
-            self.blobs.learn(id.as_bytes(), pointer.oid());
+            self.blobs.learn(id.as_bytes(), pointer.oid(), pointer.size());
         }
     }
 

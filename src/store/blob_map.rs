@@ -2,7 +2,8 @@
 //!
 //! Answers "which blobs name this object" without reading an index full of blobs. A cache that can be
 //! deleted at any time: whoever uses an answer reads the blob and checks it.
-//! Format (`docs/local-state.md`): a header line, then records of fixed length, blob id and oid.
+//! Format (`docs/local-state.md`): a header line, then records of fixed length: blob id,
+//! oid, size (8 bytes, big-endian).
 
 use std::collections::{HashMap, HashSet};
 use std::fs::{File, OpenOptions};
@@ -13,6 +14,8 @@ use crate::fs::{IoContext as _, PathError};
 use crate::oid::Oid;
 
 const HEADER: &[u8] = b"git-lake blobs v1\n";
+/// Bytes of a size.
+const SIZE_LEN: usize = 8;
 /// After so many questions a table is built; before, going through the records is faster.
 const QUESTIONS_BEFORE_TABLE: usize = 4;
 
@@ -42,7 +45,7 @@ impl BlobMap {
         if self.questions <= QUESTIONS_BEFORE_TABLE {
             let mut found = Vec::new();
             self.for_each_record(|record| {
-                if record[id_len..] == *oid.as_bytes() {
+                if record[id_len..id_len + Oid::LEN] == *oid.as_bytes() {
                     found.push(record[..id_len].to_vec());
                 }
             });
@@ -51,7 +54,7 @@ impl BlobMap {
         if self.table.is_none() {
             let mut table: HashMap<Oid, Vec<Box<[u8]>>> = HashMap::new();
             self.for_each_record(|record| {
-                let digest = record[id_len..].try_into().expect("a record ends with a digest");
+                let digest = record[id_len..id_len + Oid::LEN].try_into().expect("32 bytes");
                 table.entry(Oid::from_bytes(digest)).or_default().push(record[..id_len].into());
             });
             self.table = Some(table);
@@ -60,13 +63,14 @@ impl BlobMap {
         ids.into_iter().flatten().map(|id| id.to_vec()).collect()
     }
 
-    /// Returns the ids of all blobs that are known to be pointers.
-    pub fn known_blobs(&self) -> HashSet<Box<[u8]>> {
-        let mut known = HashSet::new();
+    /// Returns all blobs that are known to be pointers, with the sizes of the objects in bytes.
+    pub fn sizes(&self) -> HashMap<Box<[u8]>, u64> {
+        let mut sizes = HashMap::new();
         self.for_each_record(|record| {
-            known.insert(record[..self.id_len].into());
+            let (_, size) = record.split_last_chunk().expect("a record ends with a size");
+            sizes.insert(record[..self.id_len].into(), u64::from_be_bytes(*size));
         });
-        known
+        sizes
     }
 
     /// Goes through the file in constant memory; what cannot be read is as good as absent.
@@ -77,17 +81,18 @@ impl BlobMap {
         if reader.read_exact(&mut header).is_err() || header != *HEADER {
             return;
         }
-        let mut record = vec![0; self.id_len + Oid::LEN];
+        let mut record = vec![0; self.id_len + Oid::LEN + SIZE_LEN];
         while reader.read_exact(&mut record).is_ok() {
             visit(&record);
         }
     }
 
     /// Learns what a blob names.
-    pub fn learn(&mut self, blob: &[u8], oid: Oid) {
+    pub fn learn(&mut self, blob: &[u8], oid: Oid, size: u64) {
         if blob.len() == self.id_len {
             self.news.extend(blob);
             self.news.extend(oid.as_bytes());
+            self.news.extend(size.to_be_bytes());
         }
     }
 
@@ -104,7 +109,7 @@ impl BlobMap {
         let mut file =
             OpenOptions::new().append(true).create(true).open(&self.path).context(&self.path)?;
         file.lock().context(&self.path)?;
-        let record_len = self.id_len + Oid::LEN;
+        let record_len = self.id_len + Oid::LEN + SIZE_LEN;
         let bytes = std::fs::read(&self.path).context(&self.path)?;
         let records = bytes.strip_prefix(HEADER);
         if records.is_none_or(|records| !records.len().is_multiple_of(record_len)) {
@@ -130,7 +135,7 @@ mod tests {
     fn learned(dir: &Path, pairs: &[(u8, &[u8])]) {
         let mut map = BlobMap::at(dir, 20);
         for (id, content) in pairs {
-            map.learn(&[*id; 20], Oid::of(content));
+            map.learn(&[*id; 20], Oid::of(content), content.len() as u64);
         }
         map.save().expect("saves");
     }
@@ -147,6 +152,9 @@ mod tests {
             assert_eq!(map.blobs_of(Oid::of(b"b")), [[2; 20]]);
             assert!(map.blobs_of(Oid::of(b"c")).is_empty());
         }
+        let mut sizes: Vec<_> = map.sizes().into_iter().map(|(id, size)| (id[0], size)).collect();
+        sizes.sort_unstable();
+        assert_eq!(sizes, [(1, 1), (2, 1), (3, 1)]);
     }
 
     #[test]
