@@ -19,7 +19,13 @@ pub struct Args {
 /// # Errors
 /// If an argument is no address, or the record cannot be written.
 pub fn run(context: &Context, args: &Args) -> super::Result {
-    let parse = |typed: &String| parse_url(typed, &context.folder);
+    let parse = |typed: &String| match typed.contains("://") {
+        true => parse_url(typed, &context.folder),
+        // A relative path would be accepted without a word, and a host is none.
+        false => {
+            Err(Error::Usage(format!("`{typed}` is no address: write the remote's whole URL")))
+        }
+    };
     let urls = args.urls.iter().map(parse).collect::<Result<Vec<_>, Error>>()?;
     let site = context.workspace()?;
     site.accepted()?.add(&urls)?;

@@ -66,16 +66,15 @@ impl Delay {
     /// A path whose content could not be had is among them: git would otherwise end with an error.
     pub(super) fn available(&mut self) -> Vec<RepoPath> {
         if self.ready.is_empty() {
-            let mut bytes = 0;
             let mut next = self.downloads.as_mut().and_then(Downloads::wait);
-            for _ in 0..TAKEN_AT_ONCE {
-                let Some(done) = next else { break };
+            let (mut count, mut bytes) = (0, 0);
+            while let Some(done) = next {
+                count += 1;
                 bytes += done.result.as_ref().map_or(0, Fetched::held_bytes);
                 self.take(done);
-                if bytes > TAKEN_BYTES {
-                    break;
-                }
-                next = self.downloads.as_mut().and_then(Downloads::try_next);
+                // A result that is asked for must be taken: git hears of each path once.
+                let has_room = count < TAKEN_AT_ONCE && bytes < TAKEN_BYTES;
+                next = self.downloads.as_mut().filter(|_| has_room).and_then(Downloads::try_next);
             }
         }
         self.ready.drain(..).collect()

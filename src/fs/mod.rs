@@ -148,6 +148,28 @@ pub fn write_atomic(path: &Path, bytes: &[u8], shared: Shared) -> Result<(), Pat
     sync::folder(folder)
 }
 
+/// Creates a folder and those above it that are missing; returns the folders that got a new entry,
+/// which are to be synced before the folder counts as there for good.
+///
+/// # Errors
+/// If one cannot be created.
+pub fn create_folders(folder: &Path) -> Result<Vec<PathBuf>, PathError> {
+    let mut changed = Vec::new();
+    match std::fs::create_dir(folder) {
+        Ok(()) => {}
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(changed),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let above = folder.parent().ok_or(error).context(folder)?;
+            changed = create_folders(above)?;
+            // Somebody else may be faster.
+            std::fs::create_dir_all(folder).context(folder)?;
+        }
+        Err(error) => return Err(error).context(folder),
+    }
+    changed.extend(folder.parent().map(Path::to_owned));
+    Ok(changed)
+}
+
 /// A lock on a resource, held by creating `<path>.lock` as git does, so that git honours it too.
 ///
 /// Dropping it without [`LockFile::commit`] leaves the resource as it was.
@@ -275,6 +297,17 @@ mod tests {
         let name = Path::new(staged.file_name().expect("a name"));
         write_atomic(name, b"merged", Shared::Yes).expect("writes");
         assert_eq!(read_small(&staged, 10).expect("reads").as_deref(), Some(&b"merged"[..]));
+    }
+
+    #[test]
+    fn folders_that_got_an_entry_are_named_once() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let (a, b) = (dir.path().join("a"), dir.path().join("a/b"));
+        let changed = create_folders(&b).expect("creates");
+        assert_eq!(changed, [dir.path().to_owned(), a.clone()]);
+        assert!(b.is_dir());
+        assert!(create_folders(&b).expect("there").is_empty());
+        assert_eq!(create_folders(&a.join("c")).expect("creates"), [a]);
     }
 
     #[test]

@@ -9,7 +9,7 @@
 //! taken away only after its bytes and its name were synced, so the mode bits record durability in
 //! the same place as the object. Anything else under an object's name is replaced or verified.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::fs::{File, Metadata};
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
@@ -66,6 +66,8 @@ pub struct Store {
     root: PathBuf,
     /// Objects that this process published and has not synced, with the inode that it wrote.
     unsynced: Mutex<HashMap<Oid, u64>>,
+    /// Folders that got a new folder and were not synced since.
+    changed_folders: Mutex<BTreeSet<PathBuf>>,
     /// Objects that this process verified, with the file's stamp at that time.
     verified: Mutex<HashMap<Oid, Stamp>>,
 }
@@ -100,7 +102,12 @@ impl Store {
     /// Names the local state of the clone whose common git dir is `common_dir`.
     pub fn at(common_dir: &Path) -> Self {
         let root = common_dir.join("lake").join("v1");
-        Self { root, unsynced: Mutex::default(), verified: Mutex::default() }
+        Self {
+            root,
+            unsynced: Mutex::default(),
+            changed_folders: Mutex::default(),
+            verified: Mutex::default(),
+        }
     }
 
     /// Returns the folder that holds the local state.
@@ -240,6 +247,10 @@ impl Store {
         let pending: Vec<(Oid, u64)> =
             self.unsynced.lock().expect("no holder panics").iter().map(|(o, i)| (*o, *i)).collect();
         let paths: Vec<PathBuf> = pending.iter().map(|(oid, _)| self.object_path(*oid)).collect();
+        let mut changed = self.changed_folders.lock().expect("no holder panics");
+        changed.iter().try_for_each(|folder| crate::fs::sync::folder(folder))?;
+        changed.clear();
+        drop(changed);
         crate::fs::sync::batch(&paths)?;
         for ((oid, inode), path) in pending.iter().zip(&paths) {
             // Another process may have put its own, unsynced copy there: that one is its to seal.

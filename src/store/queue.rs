@@ -199,7 +199,10 @@ impl Queue {
     }
 
     fn create_log(&self) -> Result<Log, PathError> {
-        std::fs::create_dir_all(&self.folder).context(&self.folder)?;
+        // The store's own folders are new, too, the first time only: syncing at once costs little.
+        for folder in crate::fs::create_folders(&self.folder)? {
+            crate::fs::sync::folder(&folder)?;
+        }
         let path = self.folder.join(format!("{}-{}.log", unix_now(), unique()));
         let mut options = OpenOptions::new();
         let mut file = options.append(true).create_new(true).open(&path).context(&path)?;

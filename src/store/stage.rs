@@ -78,7 +78,10 @@ impl StagedObject<'_> {
         let path = self.file.path().to_owned();
         let metadata = self.file.as_file().metadata().context(&path)?;
         let folder = target.parent().expect("an object lies in a folder");
-        std::fs::create_dir_all(folder).context(folder)?;
+        let changed = crate::fs::create_folders(folder)?;
+        if !changed.is_empty() {
+            self.store.changed_folders.lock().expect("no holder panics").extend(changed);
+        }
         crate::fs::publish(self.file, &target)?;
         let inode = platform::inode(&metadata);
         self.store.unsynced.lock().expect("no holder panics").insert(oid, inode);
