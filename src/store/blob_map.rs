@@ -7,13 +7,15 @@
 
 use std::collections::{HashMap, HashSet};
 use std::fs::{File, OpenOptions};
-use std::io::{BufReader, Read as _, Write as _};
+use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
 use crate::fs::{IoContext as _, PathError};
 use crate::oid::Oid;
 
 const HEADER: &[u8] = b"git-lake blobs v1\n";
+/// So many records are read at once.
+const RECORDS_AT_ONCE: usize = 2048;
 /// Bytes of a size.
 const SIZE_LEN: usize = 8;
 /// After so many questions a table is built; before, going through the records is faster.
@@ -26,6 +28,8 @@ pub struct BlobMap {
     id_len: usize,
     table: Option<HashMap<Oid, Vec<Box<[u8]>>>>,
     questions: usize,
+    /// The last question and its answer: the same one often comes twice.
+    last: Option<(Oid, Vec<Vec<u8>>)>,
     news: Vec<u8>,
 }
 
@@ -33,13 +37,24 @@ impl BlobMap {
     /// Names the map for blob ids of `id_len` bytes; touches nothing.
     pub fn at(store_root: &Path, id_len: usize) -> Self {
         let path = store_root.join(format!("blobs-{id_len}"));
-        Self { path, id_len, table: None, questions: 0, news: Vec::new() }
+        Self { path, id_len, table: None, questions: 0, last: None, news: Vec::new() }
     }
 
     /// Returns the ids of the blobs that name the object; those learned and not saved are left out.
     ///
     /// A damaged or missing file knows nothing.
     pub fn blobs_of(&mut self, oid: Oid) -> Vec<Vec<u8>> {
+        if let Some((last, blobs)) = &self.last
+            && *last == oid
+        {
+            return blobs.clone();
+        }
+        let found = self.look_up(oid);
+        self.last = Some((oid, found.clone()));
+        found
+    }
+
+    fn look_up(&mut self, oid: Oid) -> Vec<Vec<u8>> {
         let id_len = self.id_len;
         self.questions += 1;
         if self.questions <= QUESTIONS_BEFORE_TABLE {
@@ -75,20 +90,32 @@ impl BlobMap {
 
     /// Goes through the file in constant memory; what cannot be read is as good as absent.
     fn for_each_record(&self, mut visit: impl FnMut(&[u8])) {
-        let Ok(file) = File::open(&self.path) else { return };
-        let mut reader = BufReader::with_capacity(128 * 1024, file);
+        let Ok(mut file) = File::open(&self.path) else { return };
         let mut header = [0; HEADER.len()];
-        if reader.read_exact(&mut header).is_err() || header != *HEADER {
+        if file.read_exact(&mut header).is_err() || header != *HEADER {
             return;
         }
-        let mut record = vec![0; self.id_len + Oid::LEN + SIZE_LEN];
-        while reader.read_exact(&mut record).is_ok() {
-            visit(&record);
+        let record_len = self.id_len + Oid::LEN + SIZE_LEN;
+        let mut records = vec![0; record_len * RECORDS_AT_ONCE];
+        let mut held = 0;
+        loop {
+            let read = match file.read(&mut records[held..]) {
+                Ok(0) => return,
+                Ok(read) => read,
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => 0,
+                Err(_) => return,
+            };
+            held += read;
+            let whole = held - held % record_len;
+            records[..whole].chunks_exact(record_len).for_each(&mut visit);
+            records.copy_within(whole..held, 0);
+            held -= whole;
         }
     }
 
     /// Learns what a blob names.
     pub fn learn(&mut self, blob: &[u8], oid: Oid, size: u64) {
+        self.last = None;
         if blob.len() == self.id_len {
             self.news.extend(blob);
             self.news.extend(oid.as_bytes());

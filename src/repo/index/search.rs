@@ -83,6 +83,10 @@ fn search_window(
             Key::Path(path) => &entry[begin..begin + path_len] == path,
             Key::Blob(blob) => id == blob.as_bytes(),
         };
+        if !is_wanted && !found.is_empty() && matches!(key, Key::Path(_)) {
+            // Entries are ordered, and an entry that has its path is true in a split index, too.
+            return Ok(Some(found));
+        }
         if is_wanted {
             let (Some(id), Some(kind)) = (BlobId::from_bytes(id), kind(u32_at(entry, 24))) else {
                 return Ok(None);
