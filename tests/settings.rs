@@ -156,7 +156,7 @@ fn init_refuses_a_lake_that_is_a_file() {
     let file = env.path("file");
     fs::write(&file, "not a folder").unwrap();
     let ran = repo.git_fails(1, ["lake", "init", &format!("file://{}", file.display())]);
-    drop(ran.says("file"));
+    drop(ran.says("it is a file, and a lake is a folder"));
     assert_eq!(fs::read(&file).unwrap(), b"not a folder");
     assert!(!repo.path.join(".gitlake.toml").exists());
 }

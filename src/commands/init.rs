@@ -4,8 +4,8 @@ use std::path::Path;
 
 use super::install::write_filter_config;
 use super::{Context, Error, Exit};
-use crate::config::env;
 use crate::config::file::{self, Remote, Settings, Unknown, is_remote_name};
+use crate::config::{edit, env};
 use crate::digest::HashName;
 use crate::fs::{IoContext as _, Shared, read_small, write_atomic};
 use crate::lake::{self, Creation};
@@ -84,7 +84,7 @@ pub fn run(context: &Context, args: Args) -> super::Result {
         remote.hash = declaration.hash;
         remote.upload = declaration.hash.is_writable();
         remote.local = is_local;
-        text = file::add_remote(&text, &remote)?;
+        text = edit::add_remote(&text, &remote)?;
         lines.push(format!("Content goes to `{url}` (remote `{}`).", remote.name));
     }
     let mut config = ConfigFile::open(&gitconfig::repository_file(&repo))?;

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::{Context, Error, Exit};
+use crate::config::edit;
 use crate::config::file::{self, Settings, Unknown};
 use crate::fs::{Shared, read_small, write_atomic};
 use crate::pointer::{self, MAX_POINTER_BYTES, Merged, Parsed, Pointer};
@@ -59,7 +60,7 @@ fn merge_settings(context: &Context, args: &Args) -> super::Result {
         Ok(String::from_utf8_lossy(&bytes).into_owned())
     };
     let (base, ours, theirs) = (read(&args.base)?, read(&args.ours)?, read(&args.theirs)?);
-    if let Some(merged) = file::merge(&base, &ours, &theirs)
+    if let Some(merged) = edit::merge(&base, &ours, &theirs)
         && Settings::parse(&merged, Unknown::Refuse).is_ok()
     {
         write_atomic(&args.ours, merged.as_bytes(), Shared::Yes)?;

@@ -1,6 +1,4 @@
-//! `.gitlake.toml`: its schema, reading it strictly or leniently, and editing it in place.
-
-use toml_edit::{ArrayOfTables, DocumentMut, Item, Table, value};
+//! `.gitlake.toml`: its schema, and reading it strictly or leniently.
 
 use super::patterns::{PatternError, Patterns};
 use crate::digest::{HashName, UnknownHash};
@@ -10,7 +8,8 @@ use crate::lake_url::{LakeUrl, ParseUrlError};
 pub const FILE_NAME: &str = ".gitlake.toml";
 /// Longest settings file that is read, in bytes.
 pub const MAX_FILE_BYTES: u64 = 1 << 20;
-const VERSION: i64 = 1;
+/// The version that this program reads and writes.
+pub(super) const VERSION: i64 = 1;
 const REMOTE_KEYS: [&str; 9] =
     ["name", "url", "region", "secure", "upload", "required", "hash", "paths", "local"];
 const TOP_KEYS: [&str; 2] = ["version", "remote"];
@@ -170,7 +169,8 @@ impl Settings {
         Ok(settings)
     }
 
-    fn check_unique(&self, remote: Remote) -> Result<Remote, SettingsError> {
+    /// Refuses a remote whose name or address is taken.
+    pub(super) fn check_unique(&self, remote: Remote) -> Result<Remote, SettingsError> {
         if self.remotes.iter().any(|other| other.name == remote.name) {
             return Err(SettingsError::DuplicateName(remote.name));
         }
@@ -288,90 +288,6 @@ fn distance(one: &str, other: &str) -> usize {
     row[other.len()]
 }
 
-/// Adds a remote to the text of a settings file; comments and order stay.
-///
-/// # Errors
-/// If the text is no settings file, or has a remote of that name or address.
-pub fn add_remote(text: &str, remote: &Remote) -> Result<String, SettingsError> {
-    Settings::parse(text, Unknown::Refuse)
-        .or_else(|error| match error {
-            SettingsError::NoVersion if text.trim().is_empty() => Ok(Settings::default()),
-            other => Err(other),
-        })?
-        .check_unique(remote.clone())?;
-    let syntax = |error: toml_edit::TomlError| SettingsError::Syntax(error.to_string());
-    let mut document: DocumentMut = text.parse().map_err(syntax)?;
-    if document.get("version").is_none() {
-        document.insert("version", value(VERSION));
-    }
-    let mut table = Table::new();
-    table.insert("name", value(&remote.name));
-    table.insert("url", value(remote.url.to_string()));
-    let mut set_flag = |key: &str, flag: bool, default: bool| {
-        if flag != default {
-            table.insert(key, value(flag));
-        }
-    };
-    set_flag("upload", remote.upload, true);
-    set_flag("required", remote.required, false);
-    set_flag("local", remote.local, false);
-    if remote.hash != HashName::Sha256 {
-        table.insert("hash", value(remote.hash.as_str()));
-    }
-    let remotes = document.entry("remote").or_insert(Item::ArrayOfTables(ArrayOfTables::new()));
-    let wrong = SettingsError::Type { key: "remote", expected: "`[[remote]]` tables" };
-    remotes.as_array_of_tables_mut().ok_or(wrong)?.push(table);
-    Ok(document.to_string())
-}
-
-/// Merges three versions of a settings file by the names of remotes: ours, with what theirs added and
-/// without what theirs removed; comments and order of ours stay.
-///
-/// Returns `None` if a remote was changed differently on both sides, or removed on one and changed on
-/// the other, or if a version is no settings file.
-pub fn merge(base: &str, ours: &str, theirs: &str) -> Option<String> {
-    let parse = |text: &str| match text.trim() {
-        "" => Some(Vec::new()),
-        _ => Settings::parse(text, Unknown::Refuse).ok().map(|settings| settings.remotes),
-    };
-    let (base, our_remotes, their_remotes) = (parse(base)?, parse(ours)?, parse(theirs)?);
-    let by_name =
-        |remotes: &[Remote], name: &str| remotes.iter().find(|remote| remote.name == name).cloned();
-    let mut document: DocumentMut = ours.parse().ok()?;
-    let their_document: DocumentMut = theirs.parse().ok()?;
-    let table_of = |name: &str| {
-        let tables = their_document.get("remote")?.as_array_of_tables()?;
-        let named = |table: &&Table| table.get("name").and_then(Item::as_str) == Some(name);
-        let mut table = tables.iter().find(named)?.clone();
-        // Its place in their file means nothing in ours.
-        table.set_position(None);
-        Some(table)
-    };
-    let names = base.iter().chain(&their_remotes).map(|remote| remote.name.as_str());
-    let mut seen = std::collections::BTreeSet::new();
-    for name in names.filter(|name| seen.insert(*name)) {
-        let before = by_name(&base, name);
-        let (we, they) = (by_name(&our_remotes, name), by_name(&their_remotes, name));
-        if they == before || they == we {
-            continue;
-        }
-        if we != before {
-            return None;
-        }
-        let entry = document.entry("remote").or_insert(Item::ArrayOfTables(ArrayOfTables::new()));
-        let tables = entry.as_array_of_tables_mut()?;
-        let at =
-            tables.iter().position(|table| table.get("name").and_then(Item::as_str) == Some(name));
-        match (at, they.is_some()) {
-            (Some(at), true) => *tables.get_mut(at)? = table_of(name)?,
-            (Some(at), false) => drop(tables.remove(at)),
-            (None, true) => tables.push(table_of(name)?),
-            (None, false) => {}
-        }
-    }
-    Some(document.to_string())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -450,43 +366,5 @@ mod tests {
         let settings = Settings::parse(&text, Unknown::PassOver).expect("never fatal");
         assert_eq!((settings.remotes.len(), settings.warnings.len()), (2, 2));
         assert!(Settings::parse("<<<<<<< HEAD\n", Unknown::PassOver).is_err());
-    }
-
-    #[test]
-    fn a_remote_is_added_in_place() {
-        let url = LakeUrl::parse("file:///new").expect("an address");
-        let mut remote = Remote::new("new".into(), url);
-        remote.local = true;
-        let text = add_remote(TWO, &remote).expect("adds");
-        assert!(text.starts_with(TWO.trim_end()), "{text}");
-        assert!(text.contains("# ours") && text.contains("# keep"));
-        let settings = Settings::parse(&text, Unknown::Refuse).expect("good");
-        assert_eq!(settings.remotes.last(), Some(&remote));
-        assert!(add_remote(&text, &remote).is_err());
-        let first = add_remote("", &remote).expect("adds");
-        assert_eq!(Settings::parse(&first, Unknown::Refuse).expect("good").remotes, [remote]);
-    }
-
-    #[test]
-    fn settings_merge_by_remote() {
-        let remote = |name: &str, more: &str| {
-            format!("[[remote]]\nname = \"{name}\"\nurl = \"file:///{name}\"\n{more}")
-        };
-        let text = |remotes: &[String]| format!("version = 1\n{}", remotes.concat());
-        let names = |text: &str| {
-            let settings = Settings::parse(text, Unknown::Refuse).expect("good");
-            settings.remotes.into_iter().map(|remote| remote.name).collect::<Vec<_>>()
-        };
-        let (a, b, c) = (remote("a", ""), remote("b", ""), remote("c", ""));
-        let base = text(&[a.clone(), b.clone()]);
-        let ours = text(&[a.clone(), b.clone(), remote("d", "")]);
-        let theirs = text(&[a.clone(), c]);
-        let merged = merge(&base, &ours, &theirs).expect("no conflict");
-        assert_eq!(names(&merged), ["a", "d", "c"]);
-        let changed = text(&[remote("a", "upload = false\n"), b.clone()]);
-        let other = text(&[remote("a", "required = true\n"), b.clone()]);
-        assert!(merge(&base, &base, &changed).expect("theirs").contains("upload = false"));
-        assert_eq!(merge(&base, &changed, &other), None);
-        assert_eq!(merge(&base, &text(&[b]), &changed), None);
     }
 }

@@ -1,10 +1,12 @@
 //! What is in force: command line > environment > git config > `.gitlake.toml` > defaults.
 //!
-//! One [`Config`] is resolved once and passed down; nothing else reads settings. It owns the text of
-//! `.gitlake.toml` ([`mod@file`]) and the record of accepted remotes ([`accepted`]), and decides which
-//! remotes a path's object goes to and comes from ([`routes`]). `docs/commands.md` lists every key.
+//! One [`Config`] is resolved once and passed down; nothing else reads settings. This module owns the
+//! text of `.gitlake.toml` ([`mod@file`], [`edit`]) and the record of accepted remotes ([`accepted`]),
+//! and decides which remotes a path's object goes to and comes from ([`routes`]). `docs/commands.md`
+//! lists every key.
 
 pub mod accepted;
+pub mod edit;
 pub mod env;
 pub mod file;
 pub mod patterns;

@@ -5,8 +5,9 @@
 //! guesses its hash mixes two kinds of names in one folder.
 
 use std::fs::File;
-use std::io::{ErrorKind, Write as _};
+use std::io::{self, ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use serde_json::{Map, Value};
@@ -54,6 +55,10 @@ pub(super) fn declare(
     wanted: Option<HashName>,
     creation: Creation,
 ) -> Result<Declaration, LakeError> {
+    if std::fs::metadata(folder).is_ok_and(|found| !found.is_dir()) {
+        let error = io::Error::other("it is a file, and a lake is a folder");
+        return Err(LakeError::Io(Arc::new(PathError { path: folder.to_owned(), source: error })));
+    }
     let found = load(url, folder)?;
     let declared = found.as_ref().and_then(|tags| tags.hash);
     let hash = declaration::settle_hash(url, declared, wanted)?;
