@@ -215,6 +215,13 @@ fn a_store_that_cannot_be_written_refuses_the_add_and_leaves_the_index() {
     repo.git_fails(128, ["add", "large.bin"]).says("Could not add `large.bin`");
     assert_eq!(repo.git(["ls-files", "-s"]).stdout, before);
     repo.has("b.bin", noise(2, 100));
+    // Who only looks is not in the way: a change of the same size is cleaned and told.
+    repo.write("a.bin", noise(9, 3000));
+    let ran = repo.git(["status", "--short"]).says("Could not store content");
+    assert!(ran.stdout.starts_with(" M a.bin\n"), "{ran:?}");
+    drop(repo.git(["diff", "--stat"]).prints("a.bin"));
+    repo.touch("a.bin");
+    repo.git_fails(128, ["add", "a.bin"]).says("Could not add `a.bin`");
     fs::remove_file(&objects).unwrap();
     fs::rename(&aside, &objects).unwrap();
     repo.git(["add", "."]).says_nothing();
@@ -236,7 +243,11 @@ fn a_full_disk_refuses_the_add_and_leaves_the_index() {
     repo.git_fails(128, ["add", "."]).says("Could not add `large.bin`");
     assert_eq!(repo.git(["ls-files", "-s"]).stdout, before);
     repo.git(["status"]);
+    // Only hashing is left of a large file that is looked at.
+    let args = ["hash-object", "--path=large.bin", "large.bin"];
+    repo.git(args).says("Could not store content");
     repo.unwrap_filter();
+    repo.git(args).says_nothing();
     repo.git(["add", "."]).says_nothing();
     lake.holds(noise(3, 3 << 20));
     repo.git(["commit", "-q", "-m", "v2"]);

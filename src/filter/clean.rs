@@ -5,6 +5,7 @@ use std::io;
 
 use crate::digest::{HashName, Hashed, Hasher};
 use crate::fs::{PathError, unix_now};
+use crate::oid::Oid;
 use crate::pointer::{Canonical, NewPointerError, Parsed, Pointer, PointerError};
 use crate::repo::BlobId;
 use crate::repo::index::{self, Index, Key};
@@ -88,6 +89,8 @@ pub struct Cleaner<'a> {
     positions: Option<HashMap<BlobId, usize>>,
     /// Which pointers earlier processes left a record of, once that was asked.
     recorded: Option<HashSet<(Box<str>, RepoPath)>>,
+    /// What git looked at while the store could not take it.
+    looked_at: HashSet<(RepoPath, Oid)>,
     /// What may have to be uploaded.
     pub emitted: Vec<Emitted>,
 }
@@ -105,6 +108,7 @@ impl<'a> Cleaner<'a> {
             blobs,
             positions: None,
             recorded: None,
+            looked_at: HashSet::new(),
             emitted: Vec::new(),
         }
     }
@@ -161,11 +165,14 @@ impl<'a> Cleaner<'a> {
         let mut hasher = Hasher::new(&self.hashes);
         hasher.update(content);
         let hashed = hasher.finish();
-        let before = self.site.store.presence(hashed.oid, hashed.size)?;
-        if before != Presence::Stored {
-            self.site.store.put(hashed.oid, content)?;
-        }
-        self.pointer_for(path, &hashed, before)
+        let store = &self.site.store;
+        let stored = store.presence(hashed.oid, hashed.size).and_then(|before| {
+            if before != Presence::Stored {
+                store.put(hashed.oid, content)?;
+            }
+            Ok(before)
+        });
+        self.answer(path, &hashed, stored)
     }
 
     /// Content that does not fit into memory is compared with the object that is expected, so that
@@ -178,30 +185,66 @@ impl<'a> Cleaner<'a> {
     ) -> Result<Vec<u8>, Error> {
         let expected = self.index_pointers(path).into_iter().next();
         let expected = expected.map(|(_, pointer)| pointer.oid());
-        let mut intake = Intake::begin(&self.site.store, &self.hashes, expected)?;
-        intake.write(head)?;
+        let mut intake = Intake::begin(&self.site.store, &self.hashes, expected);
+        intake.write(head);
         while let Some(chunk) = chunks.next_chunk().map_err(Error::Stream)? {
-            intake.write(chunk)?;
+            intake.write(chunk);
         }
-        let (hashed, before) = intake.finish()?;
-        self.pointer_for(path, &hashed, before)
+        let (hashed, stored) = intake.finish();
+        self.answer(path, &hashed, stored)
     }
 
-    /// Returns the pointer for content that is stored: the index's own where it has one, so that
-    /// unchanged content never looks modified.
+    /// Gives the pointer for content out and leaves a record of it.
+    ///
+    /// Where the store cannot be written (a full disk), `git add` has to fail; `git status` and
+    /// `git switch`, which hold no lock of the index and stage nothing, are told the pointer all the same.
+    fn answer(
+        &mut self,
+        path: &RepoPath,
+        hashed: &Hashed,
+        stored: Result<Presence, PathError>,
+    ) -> Result<Vec<u8>, Error> {
+        let before = stored.as_ref().map_or(Presence::Absent, |before| *before);
+        let (bytes, pointer, is_new) = self.pointer_for(path, hashed, before)?;
+        let recorded = stored.map_err(Error::Store).and_then(|_| match is_new {
+            true => self.record(path, &bytes, pointer),
+            false => Ok(()),
+        });
+        match recorded {
+            Err(Error::Store(error)) if self.only_looks(path, hashed.oid) => {
+                if self.looked_at.len() == 1 {
+                    self.site.reporter.warn(&format!("Could not store content: {error}"));
+                }
+                Ok(bytes)
+            }
+            Err(error) => Err(error),
+            Ok(()) => Ok(bytes),
+        }
+    }
+
+    /// Returns true if git asks without the intent to stage: it holds no lock of the index, or asks once
+    /// more for what it looked at without it, as `git status` does before it refreshes the index.
+    fn only_looks(&mut self, path: &RepoPath, oid: Oid) -> bool {
+        let look = (path.clone(), oid);
+        if self.is_index_locked() {
+            return self.looked_at.contains(&look);
+        }
+        self.looked_at.insert(look);
+        true
+    }
+
+    /// Returns the pointer for content, and whether it has to be recorded: the index's own where it has
+    /// one, so that unchanged content never looks modified.
     fn pointer_for(
         &mut self,
         path: &RepoPath,
         hashed: &Hashed,
         before: Presence,
-    ) -> Result<Vec<u8>, Error> {
+    ) -> Result<(Vec<u8>, Pointer, bool), Error> {
         let own = self.index_pointers(path).into_iter();
         let mut own = own.filter(|(_, pointer)| is_of(pointer, hashed));
         if let Some((bytes, pointer)) = own.next() {
-            if before != Presence::Stored {
-                self.record(path, &bytes, pointer)?;
-            }
-            return Ok(bytes);
+            return Ok((bytes, pointer, before != Presence::Stored));
         }
         let (bytes, pointer) = match self.pointer_elsewhere(path, hashed, before) {
             Some(found) => found,
@@ -211,8 +254,7 @@ impl<'a> Cleaner<'a> {
                 (pointer.to_bytes(), pointer)
             }
         };
-        self.record(path, &bytes, pointer)?;
-        Ok(bytes)
+        Ok((bytes, pointer, true))
     }
 
     /// Leaves a record before git sees the pointer.

@@ -119,62 +119,61 @@ enum State<'a> {
         there: Vec<u8>,
     },
     Staging(StagedObject<'a>),
+    /// The store could not take the bytes; they are only hashed.
+    Failed(PathError),
 }
 
 impl<'a> Intake<'a> {
     /// Begins to take in content; `expected` is the object that is likely to come.
-    ///
-    /// # Errors
-    /// If the store cannot be written.
-    pub fn begin(
-        store: &'a Store,
-        hashes: &[HashName],
-        expected: Option<Oid>,
-    ) -> Result<Self, PathError> {
-        let expected = expected.map(|oid| store.open(oid)).transpose()?.flatten();
-        let state = match expected {
-            Some(expected) => State::Comparing { expected, equal: 0, there: Vec::new() },
-            None => State::Staging(store.stage()?),
+    pub fn begin(store: &'a Store, hashes: &[HashName], expected: Option<Oid>) -> Self {
+        let opened = expected.map(|oid| store.open(oid)).transpose().map(Option::flatten);
+        let state = match opened {
+            Ok(Some(expected)) => State::Comparing { expected, equal: 0, there: Vec::new() },
+            Ok(None) => store.stage().map_or_else(State::Failed, State::Staging),
+            Err(error) => State::Failed(error),
         };
-        Ok(Self { store, hasher: Hasher::new(hashes), state })
+        Self { store, hasher: Hasher::new(hashes), state }
     }
 
-    /// Takes in the next bytes.
-    ///
-    /// # Errors
-    /// If the store cannot be written.
-    pub fn write(&mut self, bytes: &[u8]) -> Result<(), PathError> {
+    /// Takes in the next bytes. A failure of the store is told by [`Intake::finish`]; hashing goes on.
+    pub fn write(&mut self, bytes: &[u8]) {
         self.hasher.update(bytes);
         if let State::Comparing { expected, equal, there } = &mut self.state {
             there.resize(bytes.len(), 0);
             if io::Read::read_exact(expected, there).is_ok() && there == bytes {
                 *equal += bytes.len() as u64;
-                return Ok(());
+                return;
             }
             let equal = *equal;
-            self.state = State::Staging(self.store.stage_prefix(expected, equal)?);
+            let staged = self.store.stage_prefix(expected, equal);
+            self.state = staged.map_or_else(State::Failed, State::Staging);
         }
-        let State::Staging(staged) = &mut self.state else { unreachable!("staging since above") };
-        staged.file.as_file_mut().write_all(bytes).context(staged.file.path())
-    }
-
-    /// Ends the content: on return the object is in the store under its final name, safe from any kill.
-    ///
-    /// Tells how the object stood in the store before.
-    ///
-    /// # Errors
-    /// If the store cannot be written.
-    pub fn finish(self) -> Result<(Hashed, Presence), PathError> {
-        let hashed = self.hasher.finish();
-        let before = self.store.presence(hashed.oid, hashed.size)?;
-        match self.state {
-            _ if before == Presence::Stored => {}
-            State::Staging(staged) => staged.publish(hashed.oid)?,
-            State::Comparing { mut expected, equal, .. } => {
-                self.store.stage_prefix(&mut expected, equal)?.publish(hashed.oid)?;
+        if let State::Staging(staged) = &mut self.state {
+            let written = staged.file.as_file_mut().write_all(bytes).context(staged.file.path());
+            if let Err(error) = written {
+                self.state = State::Failed(error);
             }
         }
-        Ok((hashed, before))
+    }
+
+    /// Ends the content and tells what it is, and how the object stood in the store before.
+    ///
+    /// If the second is `Ok`, the object is in the store under its final name, safe from any kill;
+    /// otherwise it says why the store could not take it.
+    pub fn finish(self) -> (Hashed, Result<Presence, PathError>) {
+        let hashed = self.hasher.finish();
+        let stored = self.store.presence(hashed.oid, hashed.size).and_then(|before| {
+            match self.state {
+                _ if before == Presence::Stored => {}
+                State::Failed(error) => return Err(error),
+                State::Staging(staged) => staged.publish(hashed.oid)?,
+                State::Comparing { mut expected, equal, .. } => {
+                    self.store.stage_prefix(&mut expected, equal)?.publish(hashed.oid)?;
+                }
+            }
+            Ok(before)
+        });
+        (hashed, stored)
     }
 }
 

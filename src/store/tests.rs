@@ -86,11 +86,11 @@ fn an_intake_that_equals_the_expected_object_writes_nothing() {
     let old: Vec<u8> = (0..100_000u32).flat_map(u32::to_le_bytes).collect();
     let old_oid = Oid::of(&old);
     store.put(old_oid, &old).expect("writes");
-    let mut intake = Intake::begin(&store, &[], Some(old_oid)).expect("begins");
-    old.chunks(65_516).for_each(|chunk| intake.write(chunk).expect("compares"));
+    let mut intake = Intake::begin(&store, &[], Some(old_oid));
+    old.chunks(65_516).for_each(|chunk| intake.write(chunk));
     assert_eq!(files_in(&store.root().join("tmp")), 0);
-    let (hashed, before) = intake.finish().expect("the same");
-    assert_eq!((hashed.oid, before), (old_oid, Presence::Stored));
+    let (hashed, before) = intake.finish();
+    assert_eq!((hashed.oid, before.expect("reads")), (old_oid, Presence::Stored));
 }
 
 #[test]
@@ -103,9 +103,10 @@ fn an_intake_that_differs_late_is_shorter_or_longer_is_stored_whole() {
     changed[399_000] ^= 1;
     let longer = [&old[..], b"tail"].concat();
     for new in [&changed[..], &longer, &old[..300_000], &old[..65_516], b"short"] {
-        let mut intake = Intake::begin(&store, &[], Some(old_oid)).expect("begins");
-        new.chunks(65_516).for_each(|chunk| intake.write(chunk).expect("writes"));
-        let (hashed, _) = intake.finish().expect("stores");
+        let mut intake = Intake::begin(&store, &[], Some(old_oid));
+        new.chunks(65_516).for_each(|chunk| intake.write(chunk));
+        let (hashed, stored) = intake.finish();
+        stored.expect("stores");
         assert_eq!((hashed.oid, hashed.size), (Oid::of(new), new.len() as u64));
         let stored = store.read_verified(hashed.oid, hashed.size).expect("reads");
         assert_eq!(stored.as_deref(), Some(new));
@@ -151,4 +152,17 @@ fn materializing_keeps_mode_and_time_and_spares_changed_files() {
     std::fs::remove_file(&file).expect("removes");
     assert!(matches!(fill(b"pointer"), Outcome::Changed | Outcome::Gone));
     assert_eq!(files_in(&store.tmp_folder().expect("there")), 0);
+}
+
+#[test]
+fn an_intake_whose_store_cannot_be_written_still_tells_what_it_was_shown() {
+    let dir = tempfile::tempdir().expect("a folder");
+    std::fs::write(dir.path().join("lake"), b"a file where the store belongs").expect("writes");
+    let store = Store::at(dir.path());
+    let mut intake = Intake::begin(&store, &[], None);
+    intake.write(b"con");
+    intake.write(b"tent");
+    let (hashed, stored) = intake.finish();
+    assert_eq!((hashed.oid, hashed.size), (Oid::of(b"content"), 7));
+    stored.expect_err("there is no store");
 }
