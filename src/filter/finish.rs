@@ -118,7 +118,7 @@ pub fn finish(site: &Workspace, emitted: &[Emitted], summary: &Summary) {
     if site.config.install_hooks {
         install_hooks(site);
     }
-    if let Err(error) = site.store.sweep_tmp() {
+    if let Err(error) = site.store.sweep_staged() {
         warn(&format!("Could not tidy up: {error}"));
     }
 }

@@ -17,7 +17,7 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use crate::digest::{COPY_BUFFER_BYTES, Hasher};
-use crate::fs::{IoContext as _, PathError, if_exists, platform};
+use crate::fs::{IoContext as _, PathError, if_exists, platform, unix_now};
 use crate::oid::Oid;
 
 pub mod blob_map;
@@ -260,20 +260,24 @@ impl Store {
         Ok(())
     }
 
-    /// Removes what processes that died left staged, if it is older than a day.
+    /// Removes what processes that died left staged, if it is older than a day: in `tmp/`, and in one
+    /// folder of objects, another one each minute, so that a large store costs no more than a small one.
     ///
     /// # Errors
-    /// If the folder cannot be read.
-    pub fn sweep_tmp(&self) -> Result<(), PathError> {
-        let tmp = self.root.join("tmp");
-        let Some(entries) = if_exists(std::fs::read_dir(&tmp)).context(&tmp)? else {
-            return Ok(());
-        };
-        for entry in entries.flatten() {
-            let modified = entry.metadata().and_then(|metadata| metadata.modified());
-            if modified.is_ok_and(|time| time.elapsed().is_ok_and(|age| age > STALE_AFTER)) {
-                // Another process may sweep at the same time.
-                drop(std::fs::remove_file(entry.path()));
+    /// If a folder cannot be read.
+    pub fn sweep_staged(&self) -> Result<(), PathError> {
+        let turn = unix_now() / 60 % 256;
+        for folder in [self.root.join("tmp"), self.root.join("objects").join(format!("{turn:02x}"))]
+        {
+            let entries = if_exists(std::fs::read_dir(&folder)).context(&folder)?;
+            for entry in entries.into_iter().flatten().flatten() {
+                let is_staged = entry.file_name().as_encoded_bytes().starts_with(b".lake-");
+                let modified = entry.metadata().and_then(|metadata| metadata.modified());
+                let age = modified.ok().and_then(|time| time.elapsed().ok());
+                if is_staged && age.is_some_and(|age| age > STALE_AFTER) {
+                    // Another process may sweep at the same time.
+                    drop(std::fs::remove_file(entry.path()));
+                }
             }
         }
         Ok(())

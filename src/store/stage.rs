@@ -18,13 +18,37 @@ pub struct StagedObject<'a> {
 }
 
 impl Store {
-    /// Begins to stage an object of any size.
+    /// Begins to stage an object of any size whose oid is not known yet.
     ///
     /// # Errors
     /// If the store cannot be written.
     pub fn stage(&self) -> Result<StagedObject<'_>, PathError> {
-        let file = crate::fs::stage(&self.tmp_folder()?, Shared::No)?;
-        Ok(StagedObject { store: self, file })
+        self.stage_in(&self.root.join("tmp"))
+    }
+
+    /// Begins to stage an object in the very folder that it will lie in: a rename from one folder to
+    /// another takes a lock of the whole file system, for which threads would queue.
+    fn stage_known(&self, oid: Oid) -> Result<StagedObject<'_>, PathError> {
+        self.stage_in(self.object_path(oid).parent().expect("an object lies in a folder"))
+    }
+
+    /// Nearly always the folder is there; asking first would lock the one above it.
+    fn stage_in(&self, folder: &Path) -> Result<StagedObject<'_>, PathError> {
+        let file = match crate::fs::stage(folder, Shared::No) {
+            Err(error) if error.is_not_found() => {
+                self.create_folders(folder)?;
+                crate::fs::stage(folder, Shared::No)
+            }
+            other => other,
+        };
+        Ok(StagedObject { store: self, file: file? })
+    }
+
+    /// Creates a folder of the store and keeps in mind what is to be synced for it.
+    fn create_folders(&self, folder: &Path) -> Result<(), PathError> {
+        let changed = crate::fs::create_folders(folder)?;
+        self.changed_folders.lock().expect("no holder panics").extend(changed);
+        Ok(())
     }
 
     /// Stores content that is in memory; writes nothing if it is stored already.
@@ -38,7 +62,7 @@ impl Store {
         if self.presence(oid, bytes.len() as u64)? == Presence::Stored {
             return Ok(());
         }
-        let mut staged = self.stage()?;
+        let mut staged = self.stage_known(oid)?;
         staged.file.write_all(bytes).context(staged.path())?;
         staged.publish(oid)
     }
@@ -50,7 +74,7 @@ impl Store {
     /// # Errors
     /// [`Error::WrongBytes`], or if reading or writing fails (reading errors carry the store's path).
     pub fn put_stream(&self, oid: Oid, size: u64, reader: &mut dyn io::Read) -> Result<(), Error> {
-        let mut staged = self.stage()?;
+        let mut staged = self.stage_known(oid)?;
         let path = staged.path().to_owned();
         let mut hasher = Hasher::default();
         let mut limited = io::Read::take(reader, size + 1);
@@ -77,12 +101,13 @@ impl StagedObject<'_> {
         let target = self.store.object_path(oid);
         let path = self.file.path().to_owned();
         let metadata = self.file.as_file().metadata().context(&path)?;
-        let folder = target.parent().expect("an object lies in a folder");
-        let changed = crate::fs::create_folders(folder)?;
-        if !changed.is_empty() {
-            self.store.changed_folders.lock().expect("no holder panics").extend(changed);
+        if let Err(failed) = self.file.persist(&target) {
+            if failed.error.kind() != io::ErrorKind::NotFound {
+                return Err(failed.error).context(&target);
+            }
+            self.store.create_folders(target.parent().expect("an object lies in a folder"))?;
+            crate::fs::publish(failed.file, &target)?;
         }
-        crate::fs::publish(self.file, &target)?;
         let inode = platform::inode(&metadata);
         self.store.unsynced.lock().expect("no holder panics").insert(oid, inode);
         self.store.note_verified(oid, &metadata);

@@ -166,3 +166,29 @@ fn an_intake_whose_store_cannot_be_written_still_tells_what_it_was_shown() {
     assert_eq!((hashed.oid, hashed.size), (Oid::of(b"content"), 7));
     stored.expect_err("there is no store");
 }
+
+#[test]
+fn what_a_dead_process_left_staged_is_swept_after_a_day() {
+    let (_dir, store) = store();
+    let old = std::time::SystemTime::now() - 2 * STALE_AFTER;
+    let mut folders: Vec<PathBuf> =
+        (0..256).map(|at| store.root().join("objects").join(format!("{at:02x}"))).collect();
+    folders.push(store.tmp_folder().expect("creates"));
+    for folder in &folders {
+        std::fs::create_dir_all(folder).expect("creates");
+        for name in [".lake-old", ".lake-new", "object"] {
+            let file = File::create(folder.join(name)).expect("creates");
+            if name != ".lake-new" {
+                file.set_modified(old).expect("sets");
+            }
+        }
+    }
+    store.sweep_staged().expect("sweeps");
+    let swept = folders.iter().filter(|folder| !folder.join(".lake-old").exists());
+    // `tmp` always, and the folder whose turn it is; the minute may change in between.
+    assert!((2..=3).contains(&swept.count()));
+    assert!(!store.tmp_folder().expect("there").join(".lake-old").exists());
+    for folder in &folders {
+        assert!(folder.join(".lake-new").exists() && folder.join("object").exists());
+    }
+}

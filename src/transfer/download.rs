@@ -250,8 +250,7 @@ impl Transfer {
         if matches!(self.store.presence(wanted.oid, wanted.size), Ok(Presence::Stored)) {
             return Ok(Fetched { size: wanted.size, ..Fetched::default() });
         }
-        let tmp = self.store.tmp_folder().map_err(|error| Failure::Store(error.to_string()))?;
-        if free_bytes(&tmp).is_ok_and(|free| free < wanted.size.saturating_add(SPARE_BYTES)) {
+        if self.free_bytes().is_some_and(|free| free < wanted.size.saturating_add(SPARE_BYTES)) {
             return Err(Failure::NoRoom { size: wanted.size });
         }
         let mut failures = Vec::new();
@@ -287,6 +286,11 @@ impl Transfer {
             let id = open.declaration().ok().and_then(|declaration| declaration.id.as_ref());
             drop(self.receipts.add(lake, id.map(LakeId::as_str), &proofs));
         }
+    }
+
+    /// Returns how much room the store has; before its first file, that of the folder it will be in.
+    fn free_bytes(&self) -> Option<u64> {
+        self.store.root().ancestors().find_map(|folder| free_bytes(folder).ok())
     }
 
     fn fetch(&self, wanted: &Wanted, source: &SourceUrl) -> Result<Option<Vec<u8>>, Fetch> {
