@@ -131,11 +131,13 @@ pub(super) fn sync_folder(folder: &Path) -> io::Result<()> {
     imp::sync_folder(folder)
 }
 
-/// Flushes the whole file system that holds `path`; false if it is not one known to do so.
+/// Returns true if a file lies on a disk of this machine, on a file system that is known.
+///
+/// Network file systems and FUSE are not: each request waits for somebody else there, and their
+/// syncfs may return before the other side has the data on disk.
 #[cfg(target_os = "linux")]
-pub(super) fn sync_file_system(path: &Path) -> io::Result<bool> {
-    // Magic numbers from Linux' include/uapi/linux/magic.h. Network file systems and FUSE are left
-    // out: their syncfs may return before the other side has the data on disk.
+fn is_local(file: &File) -> io::Result<bool> {
+    // Magic numbers from Linux' include/uapi/linux/magic.h.
     const KNOWN: [rustix::fs::FsWord; 6] = [
         0xEF53,                                // ext2, ext3, ext4
         0x5846_5342,                           // xfs
@@ -144,8 +146,26 @@ pub(super) fn sync_file_system(path: &Path) -> io::Result<bool> {
         0x794C_7630,                           // overlayfs
         0x0102_1994,                           // tmpfs: nothing to flush
     ];
+    Ok(KNOWN.contains(&rustix::fs::fstatfs(file)?.f_type))
+}
+
+/// Returns true if a folder is known to lie on a disk of this machine.
+#[cfg(target_os = "linux")]
+pub fn is_local_folder(folder: &Path) -> bool {
+    File::open(folder).and_then(|folder| is_local(&folder)).unwrap_or(false)
+}
+
+/// Returns true if a folder is known to lie on a disk of this machine.
+#[cfg(not(target_os = "linux"))]
+pub fn is_local_folder(_: &Path) -> bool {
+    false
+}
+
+/// Flushes the whole file system that holds `path`; false if it is not one known to do so.
+#[cfg(target_os = "linux")]
+pub(super) fn sync_file_system(path: &Path) -> io::Result<bool> {
     let file = File::open(path)?;
-    if !KNOWN.contains(&rustix::fs::fstatfs(&file)?.f_type) {
+    if !is_local(&file)? {
         return Ok(false);
     }
     rustix::fs::syncfs(&file)?;

@@ -178,7 +178,7 @@ impl ReadLake for MemoryLake {
     }
 
     fn capabilities(&self) -> Capabilities {
-        Capabilities { batch_count: 4, batch_bytes: 1 << 20 }
+        Capabilities { batch_count: 4, batch_bytes: 1 << 20, side_by_side: 4 }
     }
 
     fn declaration(&self) -> Result<Declaration, LakeError> {

@@ -54,6 +54,8 @@ pub struct Capabilities {
     pub batch_count: usize,
     /// How many bytes one `put` should hold, so that objects do not wait long to be published.
     pub batch_bytes: u64,
+    /// How many requests at once the lake gains from.
+    pub side_by_side: usize,
 }
 
 /// The objects of a lake in no particular order, read as it is advanced.
@@ -64,7 +66,7 @@ pub trait ReadLake: Send + Sync {
     /// Returns the lake's identity, as pointers and settings spell it.
     fn url(&self) -> &LakeUrl;
 
-    /// Returns what the lake does well; no I/O.
+    /// Returns what the lake does well; never waits for the lake.
     fn capabilities(&self) -> Capabilities;
 
     /// Reads the lake's declaration, each time anew.

@@ -164,7 +164,11 @@ impl Downloads {
     pub fn submit(&mut self, wanted: Wanted) {
         self.submitted += 1;
         self.transfer.reporter.expect(Activity::Downloading, 1, wanted.size);
-        if self.threads.len() < self.transfer.jobs.min(self.submitted) {
+        let side_by_side = wanted
+            .candidates
+            .first()
+            .map_or(1, |source| self.transfer.lakes.at(&source.lake).side_by_side());
+        if self.threads.len() < self.transfer.jobs.min(self.submitted).min(side_by_side) {
             self.threads.push(self.start_thread());
         }
         let jobs = self.jobs.as_ref().expect("open until dropped");

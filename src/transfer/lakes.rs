@@ -76,6 +76,11 @@ impl OpenLake {
         declaration.as_ref().map_err(Clone::clone)
     }
 
+    /// Returns how many requests at once the lake gains from; one is enough for a lake that is none.
+    pub fn side_by_side(&self) -> usize {
+        self.lake.as_ref().map_or(1, |lake| lake.capabilities().side_by_side)
+    }
+
     /// Hears how a request went, to tell whether the lake is well.
     pub fn note<T>(&self, result: &Result<T, LakeError>) {
         match result {

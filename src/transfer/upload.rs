@@ -83,11 +83,12 @@ impl Transfer {
             by_lake.entry(job.url.lake.clone()).or_default().push(job);
         }
         let mut report = Report::default();
-        let mut batches = Vec::new();
+        let (mut batches, mut side_by_side) = (Vec::new(), 1);
         for (url, mut jobs) in by_lake {
             let lake = self.lakes.at(&url);
             match self.check(&lake, &url, &jobs) {
                 Ok(capabilities) => {
+                    side_by_side = side_by_side.max(capabilities.side_by_side);
                     // The largest first, so that no thread begins one when the others are done.
                     jobs.sort_by_key(|job| std::cmp::Reverse(job.size));
                     for batch in into_batches(jobs, capabilities) {
@@ -115,7 +116,7 @@ impl Transfer {
             }
         };
         std::thread::scope(|scope| {
-            for _ in 1..batches.len().min(self.jobs) {
+            for _ in 1..batches.len().min(self.jobs).min(side_by_side) {
                 scope.spawn(work);
             }
             work();
