@@ -474,26 +474,6 @@ fn quiet_commands_say_nothing_but_warnings() {
 }
 
 #[test]
-fn push_takes_branches_and_all() {
-    let env = TestEnv::new();
-    let (repo, lake) = env.tracked("work");
-    repo.on_branch("side", |repo| repo.write("side.bin", noise(1, 100)));
-    repo.write("main.bin", noise(2, 100));
-    repo.commit("v1");
-    for content in [noise(1, 100), noise(2, 100)] {
-        lake.remove(content);
-    }
-    repo.empty_receipts();
-    repo.git(["lake", "push"]);
-    assert_eq!(lake.objects().len(), 0, "nothing is owed that is not asked for");
-    repo.git(["lake", "push", "side"]);
-    lake.holds(noise(1, 100));
-    lake.lacks(noise(2, 100));
-    repo.git(["lake", "push", "--all"]);
-    lake.holds(noise(2, 100));
-}
-
-#[test]
 fn a_reader_that_goes_away_is_no_error() {
     let env = TestEnv::new();
     let ran = env.at(".").run("sh", ["-c", "{ git-lake completions bash; echo $? >&2; } | true"]);

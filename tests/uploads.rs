@@ -458,3 +458,23 @@ fn many_objects_with_the_same_trouble_are_told_in_one_line() {
     assert_eq!(ran.told().len(), 1, "{ran:?}");
     assert_eq!(fs::read(lake.object(noise(100, 500))).unwrap(), b"other bytes");
 }
+
+#[test]
+fn push_takes_branches_and_all() {
+    let env = TestEnv::new();
+    let (repo, lake) = env.tracked("work");
+    repo.on_branch("side", |repo| repo.write("side.bin", noise(1, 100)));
+    repo.write("main.bin", noise(2, 100));
+    repo.commit("v1");
+    for content in [noise(1, 100), noise(2, 100)] {
+        lake.remove(content);
+    }
+    repo.empty_receipts();
+    repo.git(["lake", "push"]);
+    assert_eq!(lake.objects().len(), 0, "nothing is owed that is not asked for");
+    repo.git(["lake", "push", "side"]);
+    lake.holds(noise(1, 100));
+    lake.lacks(noise(2, 100));
+    repo.git(["lake", "push", "--all"]);
+    lake.holds(noise(2, 100));
+}

@@ -1,5 +1,8 @@
 //! Surroundings for tests: a temporary folder with a home, repositories and lakes.
 
+mod lake;
+mod trees;
+
 use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io::Write as _;
@@ -9,6 +12,9 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use git_lake::oid::Oid;
+
+pub(crate) use lake::Lake;
+pub(crate) use trees::{same_trees, tree};
 
 /// Longest time that a test waits for something that another process does.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -435,66 +441,6 @@ impl Repo {
     }
 }
 
-/// A folder lake.
-pub(crate) struct Lake {
-    pub(crate) path: PathBuf,
-}
-
-impl Lake {
-    pub(crate) fn url(&self) -> String {
-        format!("file://{}", self.path.display())
-    }
-
-    /// Returns the names of all objects, sorted.
-    pub(crate) fn objects(&self) -> Vec<String> {
-        let entries = fs::read_dir(&self.path).unwrap();
-        let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
-        // `.pl` and the folder that uploads are staged in begin with a dot.
-        let mut names: Vec<String> = names.filter(|name| !name.starts_with('.')).collect();
-        names.sort();
-        names
-    }
-
-    /// Returns where an object of a `.bin` file is.
-    pub(crate) fn object(&self, content: impl AsRef<[u8]>) -> PathBuf {
-        self.path.join(format!("{}.bin", Oid::of(content.as_ref()).to_hex()))
-    }
-
-    #[track_caller]
-    pub(crate) fn holds(&self, content: impl AsRef<[u8]>) {
-        let content = content.as_ref();
-        let found = fs::read(self.object(content));
-        assert!(found.is_ok_and(|found| found == content), "not in {}", self.path.display());
-    }
-
-    #[track_caller]
-    pub(crate) fn lacks(&self, content: impl AsRef<[u8]>) {
-        assert!(!self.object(content).exists(), "in {}", self.path.display());
-    }
-
-    /// Takes the lake away, as when a share is not mounted.
-    pub(crate) fn unmount(&self) {
-        fs::rename(&self.path, self.path.with_extension("away")).unwrap();
-    }
-
-    pub(crate) fn mount(&self) {
-        fs::rename(self.path.with_extension("away"), &self.path).unwrap();
-    }
-
-    pub(crate) fn remove(&self, content: impl AsRef<[u8]>) {
-        fs::remove_file(self.object(content)).unwrap();
-    }
-
-    /// Changes one byte of an object.
-    pub(crate) fn damage(&self, content: impl AsRef<[u8]>) {
-        let path = self.object(content);
-        let mut bytes = fs::read(&path).unwrap();
-        bytes[0] ^= 1;
-        fs::remove_file(&path).unwrap();
-        fs::write(&path, bytes).unwrap();
-    }
-}
-
 /// Returns bytes that do not repeat and differ for each seed.
 pub(crate) fn noise(seed: u64, len: usize) -> Vec<u8> {
     let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
@@ -531,40 +477,4 @@ pub(crate) fn noted_pid(note: &Path) -> u32 {
 pub(crate) fn kill(pid: u32) {
     let status = Command::new("kill").args(["-9", &pid.to_string()]).status().unwrap();
     assert!(status.success());
-}
-
-/// Every file below a folder, with its bytes and whether it may be run; git's own are left out.
-pub(crate) fn tree(root: &Path) -> Vec<(PathBuf, Vec<u8>, bool)> {
-    let mut found = Vec::new();
-    let mut folders = vec![root.to_owned()];
-    while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(&folder).unwrap() {
-            let entry = entry.unwrap();
-            let (path, metadata) = (entry.path(), entry.metadata().unwrap());
-            if entry.file_name() == ".git" {
-                continue;
-            }
-            if metadata.is_dir() {
-                folders.push(path);
-            } else {
-                let name = path.strip_prefix(root).unwrap().to_owned();
-                found.push((name, fs::read(&path).unwrap(), metadata.mode() & 0o111 != 0));
-            }
-        }
-    }
-    found.sort();
-    found
-}
-
-/// Two work trees hold the same files with the same bytes and the same right to run them.
-#[track_caller]
-pub(crate) fn same_trees(left: &Repo, right: &Repo) {
-    let (left, right) = (tree(&left.path), tree(&right.path));
-    let names = |tree: &[(PathBuf, Vec<u8>, bool)]| {
-        tree.iter().map(|(path, ..)| path.clone()).collect::<Vec<_>>()
-    };
-    assert_eq!(names(&left), names(&right));
-    for (left, right) in left.iter().zip(&right) {
-        assert!(left == right, "{} differs", left.0.display());
-    }
 }
