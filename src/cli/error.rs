@@ -1,11 +1,11 @@
 //! Exit codes, and what a person can do about an error. The only place that knows either.
 
-use std::error::Error as _;
 use std::process::ExitCode;
 
 use crate::commands::{self, Error, Exit};
 use crate::lake::{LakeError, Obstacle};
 use crate::transfer::Cancel;
+use crate::transfer::report::with_causes;
 use crate::ui::Ui;
 use crate::{repo, workspace};
 
@@ -36,20 +36,6 @@ pub(super) fn report(ui: &Ui, cancel: &Cancel, result: commands::Result) -> Exit
         }
     };
     ExitCode::from(code)
-}
-
-fn with_causes(error: &Error) -> String {
-    let mut text = error.to_string();
-    let mut below = error.source();
-    while let Some(cause) = below {
-        let cause_text = cause.to_string();
-        // Transparent errors repeat the text of what they wrap.
-        if !text.ends_with(&cause_text) {
-            text.push_str(&format!(": {cause_text}"));
-        }
-        below = cause.source();
-    }
-    text
 }
 
 fn hint(error: &Error) -> Option<String> {

@@ -5,7 +5,6 @@
 //! whatever does not work out stays in the queue.
 
 use std::collections::{BTreeMap, HashSet};
-use std::error::Error as _;
 
 use super::clean::Emitted;
 use crate::config::UploadAt;
@@ -15,6 +14,7 @@ use crate::repo::hooks;
 use crate::repo::index::Index;
 use crate::repo_path::RepoPath;
 use crate::transfer::download::Failure;
+use crate::transfer::report::with_causes;
 use crate::transfer::upload;
 use crate::workspace::Workspace;
 
@@ -200,13 +200,7 @@ fn cause_of(failure: &upload::Failure) -> String {
         }
         _ => {}
     }
-    let mut text = failure.to_string();
-    let mut below = failure.source();
-    while let Some(cause) = below {
-        text.push_str(&format!(": {cause}"));
-        below = cause.source();
-    }
-    text
+    with_causes(failure)
 }
 
 fn install_hooks(site: &Workspace) {

@@ -153,18 +153,4 @@ impl Repo {
         let is_exec = |line: &[u8]| line.starts_with(b"exec ") || line.starts_with(b"x ");
         text.split(|byte| *byte == b'\n').any(is_exec)
     }
-
-    /// Returns another handle on the same repository.
-    ///
-    /// Cheap, for the same thread only: to work in another thread, discover again there.
-    #[must_use]
-    pub fn duplicate(&self) -> Self {
-        Self {
-            git: self.git.clone(),
-            git_dir: self.git_dir.clone(),
-            common_dir: self.common_dir.clone(),
-            work_tree: self.work_tree.clone(),
-            index_path: self.index_path.clone(),
-        }
-    }
 }

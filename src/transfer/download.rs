@@ -175,11 +175,6 @@ impl Downloads {
         jobs.send(wanted).expect("this side holds the receiver, too");
     }
 
-    /// Returns how many results are still to come.
-    pub fn outstanding(&self) -> usize {
-        self.submitted
-    }
-
     /// Waits for the next result; `None` when all were taken.
     pub fn wait(&mut self) -> Option<Done> {
         if self.submitted == 0 {

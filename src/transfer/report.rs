@@ -44,3 +44,18 @@ impl Reporter for Silent {
 
     fn warn(&self, _: &str) {}
 }
+
+/// Words an error with those below it, as one line.
+pub fn with_causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut below = error.source();
+    while let Some(cause) = below {
+        let cause_text = cause.to_string();
+        // Transparent errors repeat the text of what they wrap.
+        if !text.ends_with(&cause_text) {
+            text.push_str(&format!(": {cause_text}"));
+        }
+        below = cause.source();
+    }
+    text
+}
