@@ -18,6 +18,7 @@
 //! A module uses lower levels and its own children, nothing else.
 //!
 //! Values, and what every file access goes through:
+//! - [`access`]: how a server may be talked to, and with which keys.
 //! - [`oid`]: the identity of an object.
 //! - [`digest`]: hashing bytes as they pass, for SHA-256 and the hashes that lakes declare.
 //! - [`object_name`]: `<digest><extension>`, the name of an object in a lake.
@@ -79,6 +80,7 @@
 //! never be lost, [`lake`] for the traits that a new kind of lake implements and [`lake::contract`] for
 //! the suite that it has to pass. [`commands::demo`] shows it all at work.
 
+pub mod access;
 pub mod cli;
 pub mod commands;
 pub mod config;

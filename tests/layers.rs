@@ -11,6 +11,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("object_name", BOTTOM),
     ("repo_path", BOTTOM),
     ("lake_url", BOTTOM),
+    ("access", BOTTOM),
     ("pointer", BOTTOM),
     ("fs", BOTTOM),
     // One outside thing each.
@@ -32,7 +33,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("main", &["cli"]),
 ];
 
-const BOTTOM: &[&str] = &["oid", "digest", "object_name", "repo_path", "lake_url", "pointer", "fs"];
+const BOTTOM: &[&str] =
+    &["oid", "digest", "object_name", "repo_path", "lake_url", "access", "pointer", "fs"];
 const OUTSIDE: &[&str] = &["lake", "store", "repo", "config"];
 
 /// Where a foreign crate, or a thing of the standard library, may be named.
@@ -44,6 +46,11 @@ const HOMES: &[(&str, &[&str])] = &[
     ("toml::", &["config/"]),
     ("toml_edit::", &["config/"]),
     ("indicatif::", &["ui/"]),
+    ("tokio::", &["lake/s3/"]),
+    ("aws_config::", &["lake/s3/"]),
+    ("aws_sdk_s3::", &["lake/s3/"]),
+    ("aws_smithy", &["lake/s3/"]),
+    ("aws_credential_types::", &["lake/s3/"]),
     ("process::Command", &["repo/process.rs"]),
     ("std::env::var", &["config/env.rs", "repo/environment.rs"]),
 ];
