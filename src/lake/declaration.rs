@@ -10,6 +10,10 @@ use crate::digest::HashName;
 use crate::lake_url::LakeUrl;
 use crate::oid::{Oid, to_hex};
 
+/// The name of the tag that holds the hash, as pipelime spells it.
+pub(super) const HASH_KEY: &str = "__HASH_FN__";
+/// The name of the tag that holds the id.
+pub(super) const ID_KEY: &str = "__LAKE_ID__";
 /// Longest lake id, in bytes. S3 allows 256 in a tag's value.
 const MAX_ID_BYTES: usize = 64;
 
@@ -20,6 +24,8 @@ pub struct Declaration {
     pub hash: HashName,
     /// Tells this lake from another one that is later found at the same address.
     pub id: Option<LakeId>,
+    /// Why the hash is assumed and not declared, if it is; for people.
+    pub assumed: Option<Box<str>>,
 }
 
 /// Which folders declaring a lake may create.
@@ -27,7 +33,7 @@ pub struct Declaration {
 pub enum Creation {
     /// The lake's own folder, if the one above it exists: an unmounted share is not filled.
     IfParentExists,
-    /// All that are missing.
+    /// All that are missing; a bucket, too.
     WithParents,
 }
 

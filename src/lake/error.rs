@@ -37,9 +37,28 @@ pub enum LakeError {
     Denied {
         /// The lake.
         url: LakeUrl,
-        /// What the system said.
+        /// What the system or the server said.
         #[source]
-        source: Arc<PathError>,
+        source: Cause,
+    },
+    /// The lake does not let this user have one object; where listing is not allowed either, some
+    /// servers say so of objects that do not exist.
+    #[error("Could not get access to `{object}`")]
+    ObjectDenied {
+        /// The object.
+        object: SourceUrl,
+        /// What the server said.
+        #[source]
+        source: Cause,
+    },
+    /// The server did something with a request that was not asked for.
+    #[error("Could not get a usable answer from the lake `{url}`")]
+    Unusable {
+        /// The lake.
+        url: LakeUrl,
+        /// What the server said.
+        #[source]
+        source: Cause,
     },
     /// The lake was reached and has no such object.
     #[error("Could not find `{object}`")]
@@ -83,18 +102,18 @@ pub enum LakeError {
     ReadOnly {
         /// The lake.
         url: LakeUrl,
-        /// What the system said.
+        /// What the system or the server said.
         #[source]
-        source: Arc<PathError>,
+        source: Cause,
     },
     /// The lake's disk or quota is full.
     #[error("Could not write to the lake `{url}`: it is full")]
     Full {
         /// The lake.
         url: LakeUrl,
-        /// What the system said.
+        /// What the system or the server said.
         #[source]
-        source: Arc<PathError>,
+        source: Cause,
     },
     /// The lake declares a hash that is not known.
     #[error("Could not use the lake `{url}`: it declares an unknown hash")]
@@ -150,12 +169,6 @@ pub enum LakeError {
     /// The caller asked to stop.
     #[error("Could not finish: it was cancelled")]
     Cancelled,
-    /// This build has no code for such a lake.
-    #[error("Could not use the lake `{url}`: this build reads and writes folder lakes only")]
-    Unsupported {
-        /// The lake.
-        url: LakeUrl,
-    },
     /// Anything else that the system refused.
     #[error(transparent)]
     Io(Arc<PathError>),
@@ -170,10 +183,63 @@ pub enum Obstacle {
     /// The folder declares nothing, as the mount point of a share that is not mounted.
     #[error("The folder has no declaration in `.pl/tags.json`")]
     NotDeclared,
-    /// The share or server does not answer.
+    /// The share does not answer.
     #[error(transparent)]
     Io(Arc<PathError>),
+    /// The server has no such bucket.
+    #[error("There is no bucket `{0}` (`--create` makes one)")]
+    NoBucket(Box<str>),
+    /// No connection, or one that broke.
+    #[error("{0}")]
+    Network(Box<str>),
+    /// A connection that cannot work before somebody changes a setting.
+    #[error("{0}")]
+    Settings(Box<str>),
 }
+
+/// What the system or a server said.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum Cause {
+    /// The operating system.
+    #[error(transparent)]
+    System(Arc<PathError>),
+    /// A server.
+    #[error(transparent)]
+    Server(Arc<Answer>),
+}
+
+/// How a server refused a request.
+///
+/// `code` and `message` come from the server as they are; whoever prints them escapes them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Answer {
+    /// The status of HTTP.
+    pub status: u16,
+    /// S3's name for the error; empty where the answer had no body.
+    pub code: Box<str>,
+    /// The server's words.
+    pub message: Box<str>,
+    /// With which keys it was asked, and why not with others.
+    pub asked: Box<str>,
+}
+
+impl std::fmt::Display for Answer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "The server answered {}", self.status)?;
+        if !self.code.is_empty() {
+            write!(f, " `{}`", self.code)?;
+        }
+        if !self.message.is_empty() {
+            write!(f, " ({})", self.message.trim_end_matches('.'))?;
+        }
+        if !self.asked.is_empty() {
+            write!(f, "; {}", self.asked)?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Answer {}
 
 /// Says if and when the same request could succeed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -192,7 +258,9 @@ impl LakeError {
         match self {
             Self::Busy { after: Some(delay), .. } => Retry::After(*delay),
             Self::Busy { after: None, .. }
-            | Self::Unreachable { obstacle: Obstacle::Io(_), .. } => Retry::Soon,
+            | Self::Unreachable { obstacle: Obstacle::Io(_) | Obstacle::Network(_), .. } => {
+                Retry::Soon
+            }
             _ => Retry::Never,
         }
     }
@@ -205,6 +273,7 @@ impl LakeError {
             | Self::DamagedThere { .. }
             | Self::SourceChanged { .. }
             | Self::SourceUnreadable { .. }
+            | Self::ObjectDenied { .. }
             | Self::Io(_) => false,
             Self::Unreachable { .. }
             | Self::Busy { .. }
@@ -218,7 +287,7 @@ impl LakeError {
             | Self::OtherHashInUse { .. }
             | Self::NoParent { .. }
             | Self::Cancelled
-            | Self::Unsupported { .. } => true,
+            | Self::Unusable { .. } => true,
         }
     }
 
@@ -244,7 +313,7 @@ impl LakeError {
     pub(super) fn reading(url: &LakeUrl, error: PathError) -> Self {
         let (url, source) = (url.clone(), Arc::new(error));
         match source.source.kind() {
-            ErrorKind::PermissionDenied => Self::Denied { url, source },
+            ErrorKind::PermissionDenied => Self::Denied { url, source: Cause::System(source) },
             _ if is_passing(&source.source) => {
                 Self::Unreachable { url, obstacle: Obstacle::Io(source) }
             }
@@ -256,9 +325,11 @@ impl LakeError {
     pub(super) fn writing(url: &LakeUrl, error: PathError) -> Self {
         match error.source.kind() {
             ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => {
-                Self::ReadOnly { url: url.clone(), source: Arc::new(error) }
+                Self::ReadOnly { url: url.clone(), source: Cause::System(Arc::new(error)) }
             }
-            _ if error.is_full() => Self::Full { url: url.clone(), source: Arc::new(error) },
+            _ if error.is_full() => {
+                Self::Full { url: url.clone(), source: Cause::System(Arc::new(error)) }
+            }
             _ => Self::reading(url, error),
         }
     }

@@ -194,6 +194,10 @@ impl ReadLake for FaultyLake {
         self.call(Call::Stat, || self.inner.stat(name))
     }
 
+    fn stat_all(&self, names: &[ObjectName]) -> Vec<Result<Option<ObjectInfo>, LakeError>> {
+        names.iter().map(|name| self.stat(name)).collect()
+    }
+
     fn get(&self, name: &ObjectName, from: u64) -> Result<ObjectContent, LakeError> {
         let fault = self.next(Call::Get);
         match &fault {

@@ -58,7 +58,8 @@ impl MemoryLake {
     /// Returns an empty lake that declares `hash`.
     pub fn declared(url: LakeUrl, hash: HashName) -> Self {
         let lake = Self::new(url);
-        lake.state().declaration = Some(Declaration { hash, id: Some(LakeId::random()) });
+        lake.state().declaration =
+            Some(Declaration { hash, id: Some(LakeId::random()), assumed: None });
         lake
     }
 
@@ -189,6 +190,10 @@ impl ReadLake for MemoryLake {
         Ok(self.reach()?.0.objects.get(name).map(Stored::info))
     }
 
+    fn stat_all(&self, names: &[ObjectName]) -> Vec<Result<Option<ObjectInfo>, LakeError>> {
+        names.iter().map(|name| self.stat(name)).collect()
+    }
+
     fn get(&self, name: &ObjectName, from: u64) -> Result<ObjectContent, LakeError> {
         let stored = self.reach()?.0.objects.get(name).cloned();
         let stored = stored.ok_or_else(|| self.absent(name))?;
@@ -231,7 +236,7 @@ impl AdminLake for MemoryLake {
             return Err(LakeError::OtherHashInUse { url, wanted: hash, example: example.clone() });
         }
         let id = Some(LakeId::random());
-        let declaration = Declaration { hash, id };
+        let declaration = Declaration { hash, id, assumed: None };
         state.declaration = Some(declaration.clone());
         Ok(declaration)
     }

@@ -22,12 +22,13 @@ pub mod faulty;
 pub mod folder;
 pub mod memory;
 mod open;
+pub mod s3;
 mod tags;
 mod upload;
 
 pub use declaration::{Creation, Declaration, LakeId, ParseLakeIdError};
-pub use error::{LakeError, Obstacle, Retry};
-pub use open::{open, open_admin};
+pub use error::{Answer, Cause, LakeError, Obstacle, Retry};
+pub use open::{AccessTo, Opener};
 pub use upload::{Observer, Proof, Put, Unobserved, Upload};
 
 /// What a lake says about one of its objects.
@@ -81,6 +82,9 @@ pub trait ReadLake: Send + Sync {
     /// # Errors
     /// Anything that leaves it open whether the object is there.
     fn stat(&self, name: &ObjectName) -> Result<Option<ObjectInfo>, LakeError>;
+
+    /// Returns what is known of many objects, in the order of `names`, by the cheapest way there is.
+    fn stat_all(&self, names: &[ObjectName]) -> Vec<Result<Option<ObjectInfo>, LakeError>>;
 
     /// Opens an object at byte `from`; at or past the end the stream is empty.
     ///

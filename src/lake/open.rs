@@ -1,65 +1,86 @@
 //! From an address to a lake.
 
-use std::path::PathBuf;
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
 
 use super::folder::FolderLake;
-use super::{AdminLake, LakeError, WriteLake};
+use super::s3::{Notes, S3Lake, Server};
+use super::{AdminLake, WriteLake};
+use crate::access::Access;
 use crate::lake_url::LakeUrl;
 
-/// Returns the lake `url`, found at `location`; no I/O, so it may still prove unreachable.
-///
-/// The two differ where the user's `url.<base>.insteadOf` says that a share is mounted elsewhere:
-/// `url` is what pointers, receipts and messages hold, `location` is what is opened.
-///
-/// # Errors
-/// [`LakeError::Unsupported`] if this build has no code for such a lake.
-pub fn open(url: &LakeUrl, location: &LakeUrl) -> Result<Arc<dyn WriteLake>, LakeError> {
-    Ok(folder(url, location)?)
+/// Decides how the server at an address may be talked to; called when a lake there is opened.
+pub type AccessTo = Box<dyn Fn(&LakeUrl) -> Access + Send + Sync>;
+
+/// Opens lakes of every kind, and lets those on one server share its connections.
+pub struct Opener {
+    access_to: AccessTo,
+    notes: Arc<dyn Notes>,
+    part_bytes: u64,
+    servers: Mutex<HashMap<String, Server>>,
 }
 
-/// Returns the lake as [`open`] does, with the right to declare it.
-///
-/// Only for commands in which the user names the lake.
-///
-/// # Errors
-/// As for [`open`].
-pub fn open_admin(url: &LakeUrl, location: &LakeUrl) -> Result<Arc<dyn AdminLake>, LakeError> {
-    Ok(folder(url, location)?)
+impl Opener {
+    /// Prepares to open lakes; objects in buckets go in parts of `part_bytes`.
+    pub fn new(access_to: AccessTo, notes: Arc<dyn Notes>, part_bytes: u64) -> Self {
+        Self { access_to, notes, part_bytes, servers: Mutex::default() }
+    }
+
+    /// Returns the lake `url`, found at `location`; no I/O, so it may still prove unreachable.
+    ///
+    /// The two differ where the user's `url.<base>.insteadOf` says that a share is mounted elsewhere:
+    /// `url` is what pointers, receipts and messages hold, `location` is what is opened.
+    pub fn open(&self, url: &LakeUrl, location: &LakeUrl) -> Arc<dyn WriteLake> {
+        match self.bucket(url, location) {
+            Some(lake) => Arc::new(lake),
+            None => folder(url, location),
+        }
+    }
+
+    /// Returns the lake as [`Self::open`] does, with the right to declare it.
+    ///
+    /// Only for commands in which the user names the lake.
+    pub fn open_admin(&self, url: &LakeUrl, location: &LakeUrl) -> Arc<dyn AdminLake> {
+        match self.bucket(url, location) {
+            Some(lake) => Arc::new(lake),
+            None => folder(url, location),
+        }
+    }
+
+    fn bucket(&self, url: &LakeUrl, location: &LakeUrl) -> Option<S3Lake> {
+        location.bucket()?;
+        let access = (self.access_to)(location);
+        // Remotes on one server may differ in their options; the key holds no secret.
+        let key = format!("{} {access:?}", location.host());
+        let mut servers = self.servers.lock().expect("no holder panics");
+        let server = servers.entry(key).or_insert_with(|| {
+            Server::new(location, access, self.part_bytes, Arc::clone(&self.notes))
+        });
+        S3Lake::new(url.clone(), location, server.clone())
+    }
 }
 
-fn folder(url: &LakeUrl, location: &LakeUrl) -> Result<Arc<FolderLake>, LakeError> {
-    let folder: Option<PathBuf> = location.folder();
-    let folder = folder.ok_or_else(|| LakeError::Unsupported { url: url.clone() })?;
-    Ok(Arc::new(FolderLake::new(url.clone(), folder)))
+fn folder(url: &LakeUrl, location: &LakeUrl) -> Arc<FolderLake> {
+    let folder = location.folder().expect("what is no bucket is a folder");
+    Arc::new(FolderLake::new(url.clone(), folder))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn url(text: &str) -> LakeUrl {
-        LakeUrl::parse(text).expect(text)
-    }
-
-    #[test]
-    fn a_bucket_is_refused_in_plain_words() {
-        let bucket = url("s3://h:9000/b");
-        let error = open(&bucket, &bucket).err().expect("no S3 here");
-        assert_eq!(
-            error.to_string(),
-            "Could not use the lake `s3://h:9000/b`: this build reads and writes folder lakes only"
-        );
-    }
+    use crate::lake::s3::Forgetful;
 
     #[test]
     fn a_lake_found_elsewhere_keeps_its_identity() {
+        let opener = Opener::new(Box::new(|_| Access::default()), Arc::new(Forgetful), 8 << 20);
         let dir = tempfile::tempdir().expect("a folder");
         let here = LakeUrl::from_folder(&dir.path().join("lake")).expect("an address");
-        let identity = url("file:///mnt/lake");
-        let lake = open_admin(&identity, &here).expect("opens");
+        let identity = LakeUrl::parse("file:///mnt/lake").expect("an address");
+        let lake = opener.open_admin(&identity, &here);
         lake.declare(None, super::super::Creation::IfParentExists).expect("declares");
         assert_eq!(lake.url(), &identity);
         assert!(dir.path().join("lake/.pl/tags.json").exists());
+        let bucket = LakeUrl::parse("s3://h:9000/b/prefix").expect("an address");
+        assert_eq!(opener.open(&bucket, &bucket).url(), &bucket);
     }
 }

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Map, Value};
 
+use super::declaration::{HASH_KEY, ID_KEY};
 use super::{Creation, Declaration, LakeError, LakeId, Obstacle, declaration};
 use crate::digest::HashName;
 use crate::fs::{self, IoContext as _, PathError, Shared, platform, sync};
@@ -20,8 +21,6 @@ use crate::object_name::ObjectName;
 
 /// The folder for a lake's settings, in the lake's own folder.
 const SETTINGS_FOLDER: &str = ".pl";
-const HASH_KEY: &str = "__HASH_FN__";
-const ID_KEY: &str = "__LAKE_ID__";
 /// Longer files are no declaration.
 const MAX_TAGS_BYTES: u64 = 64 << 10;
 /// How long another process may hold the file while it adds an id.
@@ -41,7 +40,9 @@ struct Tags {
 /// [`LakeError::DamagedTags`].
 pub(super) fn read(url: &LakeUrl, folder: &Path) -> Result<Declaration, LakeError> {
     let obstacle = match load(url, folder)? {
-        Some(Tags { hash: Some(hash), id, .. }) => return Ok(Declaration { hash, id }),
+        Some(Tags { hash: Some(hash), id, .. }) => {
+            return Ok(Declaration { hash, id, assumed: None });
+        }
         None if !folder.is_dir() => Obstacle::NoFolder,
         _ => Obstacle::NotDeclared,
     };
@@ -102,9 +103,9 @@ fn complete(
     };
     drop(lock);
     match written {
-        Ok(()) => Ok(Declaration { hash, id: Some(id) }),
+        Ok(()) => Ok(Declaration { hash, id: Some(id), assumed: None }),
         // The id is a convenience: a lake that only others may write to does without.
-        Err(_) if tags.hash.is_some() => Ok(Declaration { hash, id: None }),
+        Err(_) if tags.hash.is_some() => Ok(Declaration { hash, id: None, assumed: None }),
         Err(error) => Err(LakeError::writing(url, error)),
     }
 }

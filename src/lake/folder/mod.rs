@@ -145,6 +145,10 @@ impl ReadLake for FolderLake {
         Ok(self.metadata(name)?.as_ref().map(info_of))
     }
 
+    fn stat_all(&self, names: &[ObjectName]) -> Vec<Result<Option<ObjectInfo>, LakeError>> {
+        names.iter().map(|name| self.stat(name)).collect()
+    }
+
     fn get(&self, name: &ObjectName, from: u64) -> Result<ObjectContent, LakeError> {
         self.reach()?;
         let mut file = self.open(name)?;

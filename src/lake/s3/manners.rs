@@ -1,0 +1,134 @@
+//! What a server honours of what it is asked for, found out once by trying and kept.
+//!
+//! S3 refuses a conditional PUT of a name that is taken; some servers ignore the condition and
+//! overwrite, some refuse the request itself. The trial is a small object of fixed content,
+//! `<prefix>.pl/probe`, that is written twice under the condition; nothing is ever deleted.
+
+use aws_sdk_s3::types::ChecksumMode;
+use bytes::Bytes;
+
+use super::failure::{Refusal, Trouble};
+use super::{S3Lake, put};
+use crate::lake_url::LakeUrl;
+use crate::oid::Oid;
+
+/// The name of the trial, next to nothing that could be an object of the lake.
+const PROBE: &str = ".pl/probe";
+const PROBE_CONTENT: &[u8] =
+    b"git-lake writes this to learn whether the server keeps the first of two uploads.\n";
+
+/// Keeps what was learned about a lake's server, for later processes.
+pub trait Notes: Send + Sync {
+    /// Returns what was kept last.
+    fn recall(&self, lake: &LakeUrl) -> Option<String>;
+    /// Keeps a line of text; where it cannot be kept, it is learned again.
+    fn keep(&self, lake: &LakeUrl, line: &str);
+}
+
+/// Keeps nothing, so everything is learned anew by each process.
+#[derive(Debug, Clone, Copy)]
+pub struct Forgetful;
+
+impl Notes for Forgetful {
+    fn recall(&self, _: &LakeUrl) -> Option<String> {
+        None
+    }
+
+    fn keep(&self, _: &LakeUrl, _: &str) {}
+}
+
+/// What a server honours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Manners {
+    /// `If-None-Match: *` on uploads.
+    pub(super) conditions: bool,
+    /// SHA-256 of an upload is checked, kept, and told.
+    pub(super) checksums: bool,
+}
+
+impl Manners {
+    fn line(self) -> String {
+        format!("conditions={} checksums={}", self.conditions, self.checksums)
+    }
+
+    fn parse(line: &str) -> Option<Self> {
+        let all = [(true, true), (true, false), (false, true), (false, false)];
+        let all = all.map(|(conditions, checksums)| Self { conditions, checksums });
+        all.into_iter().find(|manners| manners.line() == line)
+    }
+}
+
+/// Returns how the lake's server behaves, from memory, from notes, or by trying.
+pub(super) async fn of(lake: &S3Lake) -> Result<Manners, Trouble> {
+    if let Some(manners) = *lake.manners.lock().expect("no holder panics") {
+        return Ok(manners);
+    }
+    let noted = lake.server.notes.recall(&lake.url).and_then(|line| Manners::parse(&line));
+    let manners = match noted {
+        _ if lake.host().is_aws() => Manners { conditions: true, checksums: true },
+        Some(manners) => manners,
+        None => {
+            let manners = probe(lake).await?;
+            lake.server.notes.keep(&lake.url, &manners.line());
+            manners
+        }
+    };
+    *lake.manners.lock().expect("no holder panics") = Some(manners);
+    Ok(manners)
+}
+
+/// Remembers that the server refused a condition although it was thought to honour them.
+pub(super) fn doubt_conditions(lake: &S3Lake) {
+    let mut manners = lake.manners.lock().expect("no holder panics");
+    if let Some(manners) = manners.as_mut() {
+        manners.conditions = false;
+        lake.server.notes.keep(&lake.url, &manners.line());
+    }
+}
+
+async fn probe(lake: &S3Lake) -> Result<Manners, Trouble> {
+    let key = format!("{}{PROBE}", lake.prefix);
+    let digest = Oid::of(PROBE_CONTENT);
+    let content = Bytes::from_static(PROBE_CONTENT);
+    let send = |conditions, checksums| {
+        let manners = Manners { conditions, checksums };
+        put::send(lake, &key, content.clone(), &digest, manners)
+    };
+    let conditions = match send(true, true).await {
+        // It was free, so the second time tells.
+        Ok(()) => match send(true, true).await {
+            Ok(()) => false,
+            Err(trouble) if trouble.says(Refusal::is_precondition) => true,
+            Err(trouble) => return Err(trouble),
+        },
+        Err(trouble) if trouble.says(Refusal::is_precondition) => true,
+        // Either of the two headers may be what is not understood.
+        Err(trouble) if trouble.says(put::refuses_conditions) => {
+            if send(false, true).await.is_err() {
+                send(false, false).await?;
+            }
+            false
+        }
+        Err(trouble) => return Err(trouble),
+    };
+    let head = lake.host().call(|client| {
+        let request = client.head_object().bucket(&lake.bucket).key(&key);
+        request.checksum_mode(ChecksumMode::Enabled).send()
+    });
+    let told = head.await.ok().and_then(|head| head.checksum_sha256().map(str::to_owned));
+    Ok(Manners { conditions, checksums: told == Some(put::base64(digest.as_bytes())) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn manners_are_written_and_read() {
+        for (conditions, checksums) in [(true, true), (false, true), (true, false)] {
+            let manners = Manners { conditions, checksums };
+            assert_eq!(Manners::parse(&manners.line()), Some(manners));
+        }
+        assert_eq!(Manners::parse("conditions=maybe"), None);
+    }
+}

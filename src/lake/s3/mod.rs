@@ -1,0 +1,236 @@
+//! A lake in a bucket of an S3-compatible server.
+//!
+//! Objects lie at `<prefix><object name>` of the bucket; the bucket's tags declare the hash and the
+//! lake's id, as pipelime has it. Whatever differs between servers is noticed and lived with:
+//! [`manners`] says what this one honours. A bucket is declared only where the user names it; one that
+//! declares nothing, or does not let its tags be read, is taken for SHA-256.
+//!
+//! Everything asynchronous stays in this folder: callers are plain threads that block.
+//!
+//! # Limitations
+//! Where a server does not honour `If-None-Match`, a name is looked up before it is given; of two
+//! writers at the same instant the later one then replaces equal bytes.
+
+use std::sync::{Arc, Mutex};
+
+use aws_sdk_s3::primitives::DateTime;
+use aws_sdk_s3::types::ChecksumMode;
+
+use super::{
+    AdminLake, Capabilities, Creation, Declaration, LakeError, Listing, ObjectContent, ObjectInfo,
+    Observer, Put, ReadLake, Upload, WriteLake,
+};
+use crate::access::Access;
+use crate::digest::HashName;
+use crate::lake_url::LakeUrl;
+use crate::object_name::ObjectName;
+
+mod budget;
+mod content;
+mod failure;
+mod host;
+mod http;
+mod keys;
+mod listing;
+mod manners;
+mod multipart;
+mod put;
+mod runtime;
+mod tags;
+
+use failure::{Doing, Trouble};
+use host::Host;
+use manners::Manners;
+pub use manners::{Forgetful, Notes};
+use runtime::block_on;
+
+/// Objects above this many bytes go in parts, if nobody says otherwise.
+pub const DEFAULT_PART_BYTES: u64 = 8 << 20;
+
+/// A server with the lakes on it: connections, keys and what was learned about it are shared.
+#[derive(Clone)]
+pub struct Server {
+    host: Arc<Host>,
+    notes: Arc<dyn Notes>,
+    part_bytes: u64,
+}
+
+impl Server {
+    /// Describes the server of `location`; contacts nobody.
+    pub fn new(location: &LakeUrl, access: Access, part_bytes: u64, notes: Arc<dyn Notes>) -> Self {
+        Self { host: Arc::new(Host::new(location.host(), access)), notes, part_bytes }
+    }
+}
+
+/// A lake in a bucket; clones share what they learn.
+#[derive(Clone)]
+pub struct S3Lake {
+    url: LakeUrl,
+    server: Server,
+    bucket: String,
+    /// Empty, or ends with `/`.
+    prefix: String,
+    manners: Arc<Mutex<Option<Manners>>>,
+    /// What was declared when it was last read.
+    declared: Arc<Mutex<Option<Declaration>>>,
+}
+
+/// What a HEAD request tells.
+struct Head {
+    info: ObjectInfo,
+    /// SHA-256 in base64; with `-` and a number, that of the parts' digests.
+    checksum: Option<String>,
+}
+
+impl S3Lake {
+    /// Returns the lake `url`, found in the bucket and prefix of `location` on `server`; no I/O.
+    ///
+    /// `None` if `location` names no bucket.
+    pub fn new(url: LakeUrl, location: &LakeUrl, server: Server) -> Option<Self> {
+        let (bucket, prefix) = location.bucket()?;
+        let (manners, declared) = (Arc::default(), Arc::default());
+        Some(Self { url, server, bucket, prefix, manners, declared })
+    }
+
+    fn key(&self, name: &ObjectName) -> String {
+        format!("{}{name}", self.prefix)
+    }
+
+    fn host(&self) -> &Host {
+        &self.server.host
+    }
+
+    fn error(&self, trouble: Trouble, doing: Doing<'_>) -> LakeError {
+        trouble.into_error(&self.url, &self.bucket, doing)
+    }
+
+    /// Asks for an object; `None` if the bucket is there and has no such object.
+    async fn head(&self, key: &str) -> Result<Option<Head>, Trouble> {
+        let host = self.host();
+        let ask = || {
+            host.call(|client| {
+                let request = client.head_object().bucket(&self.bucket).key(key);
+                request.checksum_mode(ChecksumMode::Enabled).send()
+            })
+        };
+        let mut answer = ask().await;
+        if answer.as_ref().is_err_and(|trouble| trouble.says(failure::Refusal::is_mute)) {
+            // A HEAD has no body that says why; a GET of the first byte does, and wrong keys are
+            // given up on the way.
+            let asked = host.call(|client| {
+                client.get_object().bucket(&self.bucket).key(key).range("bytes=0-0").send()
+            });
+            match asked.await {
+                Ok(_) => answer = ask().await,
+                Err(trouble) if trouble.says(|refusal| refusal.status == 416) => {
+                    answer = ask().await;
+                }
+                Err(trouble) if trouble.says(failure::Refusal::is_not_found) => return Ok(None),
+                Err(trouble) => return Err(trouble),
+            }
+        }
+        let head = match answer {
+            Ok(head) => head,
+            Err(trouble) if trouble.says(failure::Refusal::is_not_found) => {
+                // A HEAD cannot tell a missing object from a missing bucket.
+                self.reach().await?;
+                return Ok(None);
+            }
+            Err(trouble) => return Err(trouble),
+        };
+        let size = head.content_length().and_then(|size| u64::try_from(size).ok());
+        let size = size.ok_or_else(|| Trouble::Network("An answer tells no size".into()))?;
+        let modified = head.last_modified().and_then(seconds);
+        let checksum = head.checksum_sha256().map(str::to_owned);
+        Ok(Some(Head { info: ObjectInfo { size, modified }, checksum }))
+    }
+
+    /// Makes sure once that the bucket exists.
+    async fn reach(&self) -> Result<(), Trouble> {
+        if self.known_declaration().is_none() {
+            let declaration = tags::read(self).await?.declaration(&self.url);
+            // What it declares is somebody else's question here.
+            if let Ok(declaration) = declaration {
+                self.remember(&declaration);
+            }
+        }
+        Ok(())
+    }
+
+    fn known_declaration(&self) -> Option<Declaration> {
+        self.declared.lock().expect("no holder panics").clone()
+    }
+
+    fn remember(&self, declaration: &Declaration) {
+        *self.declared.lock().expect("no holder panics") = Some(declaration.clone());
+    }
+}
+
+/// Returns seconds since 1970, as far as there were any.
+fn seconds(date: &DateTime) -> Option<u64> {
+    u64::try_from(date.secs()).ok()
+}
+
+impl ReadLake for S3Lake {
+    fn url(&self) -> &LakeUrl {
+        &self.url
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        // A request is made for each object, so nothing is gained from large batches but fewer
+        // writes of receipts; the work is handed out in pieces that threads finish alike.
+        Capabilities { batch_count: 32, batch_bytes: 32 << 20, side_by_side: usize::MAX }
+    }
+
+    fn declaration(&self) -> Result<Declaration, LakeError> {
+        let read = block_on(tags::read(self));
+        let declaration =
+            read.map_err(|trouble| self.error(trouble, Doing::Looking))?.declaration(&self.url)?;
+        self.remember(&declaration);
+        Ok(declaration)
+    }
+
+    fn stat(&self, name: &ObjectName) -> Result<Option<ObjectInfo>, LakeError> {
+        let head = block_on(self.head(&self.key(name)));
+        let head = head.map_err(|trouble| self.error(trouble, Doing::Reading(name)))?;
+        Ok(head.map(|head| head.info))
+    }
+
+    fn stat_all(&self, names: &[ObjectName]) -> Vec<Result<Option<ObjectInfo>, LakeError>> {
+        block_on(listing::stat_all(self, names))
+    }
+
+    fn get(&self, name: &ObjectName, from: u64) -> Result<ObjectContent, LakeError> {
+        content::get(self, name, from)
+    }
+
+    fn list(&self) -> Result<Listing, LakeError> {
+        listing::list(self)
+    }
+}
+
+impl WriteLake for S3Lake {
+    fn put(&self, uploads: &[Upload<'_>], observer: &dyn Observer) -> Vec<Result<Put, LakeError>> {
+        put::put(self, uploads, observer)
+    }
+
+    fn renew(&self, name: &ObjectName) -> Result<(), LakeError> {
+        let renewed = block_on(put::renew(self, name));
+        renewed.map_err(|trouble| self.error(trouble, Doing::Reading(name)))
+    }
+}
+
+impl AdminLake for S3Lake {
+    fn declare(
+        &self,
+        wanted: Option<HashName>,
+        creation: Creation,
+    ) -> Result<Declaration, LakeError> {
+        let declaration = block_on(tags::declare(self, wanted, creation))?;
+        self.remember(&declaration);
+        // Whoever names a lake learns how its server behaves before anything is sent to it. A lake
+        // that may only be read has no answer, and needs none.
+        drop(block_on(manners::of(self)));
+        Ok(declaration)
+    }
+}
