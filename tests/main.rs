@@ -19,6 +19,8 @@ mod names;
 mod processes;
 mod pushes;
 mod round_trips;
+mod s3_faults;
+mod s3_server;
 mod settings;
 mod sizes;
 mod stability;

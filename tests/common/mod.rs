@@ -1,6 +1,7 @@
 //! Surroundings for tests: a temporary folder with a home, repositories and lakes.
 
 mod lake;
+pub(crate) mod s3;
 mod trees;
 
 use std::ffi::{OsStr, OsString};

@@ -1,0 +1,187 @@
+//! What goes wrong on request, between the wire and the storage.
+
+use std::pin::Pin;
+use std::sync::Mutex;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use http_body_util::BodyExt as _;
+use hyper::body::{Body as _, Bytes, Frame};
+use hyper::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue, LOCATION};
+use hyper::{Response, StatusCode};
+use s3s::{Body, StdError};
+
+use super::recorded::Recorded;
+
+/// What happens to a request instead of, or on the way to, its answer.
+#[derive(Clone, Debug)]
+pub(crate) enum Fault {
+    /// The request is not done, and answered with an error; an answer to HEAD has no body.
+    Status {
+        status: u16,
+        code: &'static str,
+        message: &'static str,
+        headers: Vec<(&'static str, String)>,
+    },
+    /// The connection closes before the body of the request is read.
+    Reset,
+    /// The connection closes after the body of the request; the request is not done.
+    ResetAfterRequestBody,
+    /// The connection closes after the request was done.
+    LoseAnswer,
+    /// The body of the answer ends after some bytes, `Content-Length` speaks of all.
+    Truncate(usize),
+    /// One byte of the body of the answer is another.
+    FlipByte(usize),
+    /// No answer ever comes, and the body of the request is not read.
+    Stall,
+    /// The request waits, and is done then.
+    Delay(Duration),
+    /// The request is not done, and answered with an error under status 200.
+    OkWithErrorBody { code: &'static str, message: &'static str },
+    /// The request is not done, and sent elsewhere.
+    Redirect { status: u16, location: Option<String>, region: Option<&'static str> },
+}
+
+/// Which requests meet a fault.
+struct Rule {
+    matches: Box<dyn Fn(&Recorded) -> bool + Send + Sync>,
+    times: usize,
+    fault: Fault,
+}
+
+/// The faults still to come.
+#[derive(Default)]
+pub(super) struct Faults(Mutex<Vec<Rule>>);
+
+impl Faults {
+    pub(super) fn add(
+        &self,
+        matches: impl Fn(&Recorded) -> bool + Send + Sync + 'static,
+        times: usize,
+        fault: Fault,
+    ) {
+        self.0.lock().unwrap().push(Rule { matches: Box::new(matches), times, fault });
+    }
+
+    /// Returns the fault that this request meets, of several the one added first.
+    pub(super) fn meet(&self, request: &Recorded) -> Option<Fault> {
+        let mut rules = self.0.lock().unwrap();
+        let rule = rules.iter_mut().find(|rule| rule.times > 0 && (rule.matches)(request))?;
+        rule.times -= 1;
+        Some(rule.fault.clone())
+    }
+}
+
+impl Fault {
+    /// Returns the answer that takes the place of the storage's.
+    pub(super) fn answer(&self, request: &Recorded) -> Option<Response<Body>> {
+        match self {
+            Self::Status { status, code, message, headers } => {
+                let mut answer = error(request, *status, code, message, &[]);
+                for (name, value) in headers {
+                    add_header(&mut answer, name, value);
+                }
+                Some(answer)
+            }
+            Self::OkWithErrorBody { code, message } => {
+                Some(error(request, 200, code, message, &[]))
+            }
+            Self::Redirect { status, location, region } => {
+                let code = if *status == 301 { "PermanentRedirect" } else { "TemporaryRedirect" };
+                let message = "Please re-send this request to the specified endpoint.";
+                let endpoint = location.as_deref().unwrap_or("");
+                let details = [("Endpoint", endpoint), ("Bucket", request.bucket())];
+                let mut answer = error(request, *status, code, message, &details);
+                if let Some(location) = location {
+                    add_header(&mut answer, LOCATION.as_str(), location);
+                }
+                if let Some(region) = region {
+                    add_header(&mut answer, "x-amz-bucket-region", region);
+                }
+                Some(answer)
+            }
+            _ => None,
+        }
+    }
+
+    /// Changes the answer of the storage.
+    pub(super) async fn spoil(&self, answer: Response<Body>) -> Result<Response<Body>, StdError> {
+        let (Self::Truncate(_) | Self::FlipByte(_)) = self else { return Ok(answer) };
+        let (mut parts, body) = answer.into_parts();
+        if body.is_end_stream() {
+            return Ok(Response::from_parts(parts, body));
+        }
+        let bytes = body.collect().await?.to_bytes();
+        parts.headers.insert(CONTENT_LENGTH, HeaderValue::from(bytes.len()));
+        let body = match self {
+            Self::Truncate(length) if *length < bytes.len() => {
+                Body::http_body_unsync(Cut::after(bytes.slice(..*length)))
+            }
+            Self::FlipByte(position) if *position < bytes.len() => {
+                let mut bytes = Vec::from(bytes);
+                bytes[*position] ^= 1;
+                Body::from(bytes)
+            }
+            _ => Body::from(bytes),
+        };
+        Ok(Response::from_parts(parts, body))
+    }
+}
+
+/// Returns an error as the protocol words it.
+pub(super) fn error(
+    request: &Recorded,
+    status: u16,
+    code: &str,
+    message: &str,
+    details: &[(&str, &str)],
+) -> Response<Body> {
+    let mut xml = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error>");
+    for (name, value) in [("Code", code), ("Message", message)].iter().chain(details) {
+        let value = value.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
+        xml += &format!("<{name}>{value}</{name}>");
+    }
+    xml += "</Error>";
+    let body = if request.method == "HEAD" { Body::empty() } else { Body::from(xml) };
+    let mut answer = Response::new(body);
+    *answer.status_mut() = StatusCode::from_u16(status).unwrap();
+    answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/xml"));
+    answer
+}
+
+/// Sets a header of an answer.
+pub(super) fn add_header(answer: &mut Response<Body>, name: &str, value: &str) {
+    let name = HeaderName::from_bytes(name.as_bytes()).unwrap();
+    answer.headers_mut().insert(name, HeaderValue::from_str(value).unwrap());
+}
+
+/// A body that breaks off after some bytes.
+struct Cut {
+    bytes: Option<Bytes>,
+    /// Time for the bytes to leave, for breaking off loses what is not sent yet.
+    pause: Pin<Box<tokio::time::Sleep>>,
+}
+
+impl Cut {
+    fn after(bytes: Bytes) -> Self {
+        let pause = Box::pin(tokio::time::sleep(Duration::from_millis(20)));
+        Self { bytes: Some(bytes).filter(|bytes| !bytes.is_empty()), pause }
+    }
+}
+
+impl hyper::body::Body for Cut {
+    type Data = Bytes;
+    type Error = StdError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, StdError>>> {
+        if let Some(bytes) = self.bytes.take() {
+            return Poll::Ready(Some(Ok(Frame::data(bytes))));
+        }
+        let paused = Future::poll(self.pause.as_mut(), context);
+        paused.map(|()| Some(Err("the answer is cut here".into())))
+    }
+}

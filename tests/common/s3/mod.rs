@@ -1,0 +1,211 @@
+//! An S3 server for tests: real HTTP, real signatures, buckets in memory.
+//!
+//! It behaves as Amazon's documentation says, unless told to behave as others do, or to fail. All
+//! that it owns ends with it. Checksums other than SHA-256, versions, delimiters in lists and
+//! deleting many objects at once are not known to it.
+
+mod access;
+mod behaviour;
+pub(crate) mod client;
+mod faults;
+mod front;
+mod multipart;
+mod operations;
+mod recorded;
+mod storage;
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::{Arc, MutexGuard};
+use std::time::{Duration, SystemTime};
+
+use hyper::body::Bytes;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use s3s::config::{S3Config, StaticConfigProvider};
+use s3s::service::S3ServiceBuilder;
+use tokio::net::TcpListener;
+use tokio::runtime::Runtime;
+
+pub(crate) use behaviour::{Behaviour, Conditions, Rights, Tags};
+pub(crate) use faults::Fault;
+pub(crate) use recorded::Recorded;
+
+use behaviour::Key;
+use front::Front;
+use storage::{About, Bucket, Object, Shared, State};
+
+/// A running server with the key pair [`KEY`] and the bucket `lake`; it stops when dropped.
+pub(crate) struct S3Server {
+    address: SocketAddr,
+    front: Arc<Front>,
+    runtime: Option<Runtime>,
+}
+
+/// Id and secret of the key pair that every server knows.
+pub(crate) const KEY: (&str, &str) = ("testkey", "testsecret");
+
+impl S3Server {
+    /// Starts a server on a free port of this machine.
+    pub(crate) fn start() -> Self {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .enable_all()
+            .build()
+            .unwrap();
+        let state = Shared::default();
+        let mut builder = S3ServiceBuilder::new(operations::Storage(state.clone()));
+        builder.set_auth(access::Keys(state.clone()));
+        builder.set_access(access::Permissions(state.clone()));
+        // The front compares the times, for the server's clock may be ahead.
+        let mut config = S3Config::default();
+        config.presigned_url_max_skew_time_secs = u32::MAX;
+        builder.set_config(Arc::new(StaticConfigProvider::new(Arc::new(config))));
+        let (log, faults) = Default::default();
+        let front = Arc::new(Front { s3: builder.build(), state, log, faults });
+        let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
+        let address = listener.local_addr().unwrap();
+        runtime.spawn(serve(listener, front.clone()));
+        let server = Self { address, front, runtime: Some(runtime) };
+        server.create_bucket("lake");
+        server.add_key(KEY.0, KEY.1, Rights::All);
+        server
+    }
+
+    /// Returns address and port, such as `127.0.0.1:1234`.
+    pub(crate) fn host(&self) -> String {
+        self.address.to_string()
+    }
+
+    /// Makes an empty bucket.
+    pub(crate) fn create_bucket(&self, name: &str) {
+        self.state().buckets.insert(name.to_owned(), Bucket::default());
+    }
+
+    /// Makes a key pair known, or gives a known one another secret and other rights.
+    pub(crate) fn add_key(&self, id: &str, secret: &str, rights: Rights) {
+        let key = Key { secret: secret.to_owned(), rights, token: None, is_expired: false };
+        self.state().keys.insert(id.to_owned(), key);
+    }
+
+    /// Makes a key valid only together with a session token.
+    pub(crate) fn require_token(&self, id: &str, token: &str) {
+        self.key(id, |key| key.token = Some(token.to_owned()));
+    }
+
+    /// Makes a key unknown.
+    pub(crate) fn revoke_key(&self, id: &str) {
+        self.state().keys.remove(id);
+    }
+
+    /// Makes the server answer 400 ExpiredToken to a key.
+    pub(crate) fn expire_key(&self, id: &str) {
+        self.key(id, |key| key.is_expired = true);
+    }
+
+    /// Changes how the server behaves from now on.
+    pub(crate) fn set_behaviour(&self, change: impl FnOnce(&mut Behaviour)) {
+        change(&mut self.state().behaviour);
+    }
+
+    /// Stores an object without a request; `has_checksum` says if HEAD knows its SHA-256.
+    pub(crate) fn plant(&self, bucket: &str, key: &str, bytes: &[u8], has_checksum: bool) {
+        let bytes = Bytes::copy_from_slice(bytes);
+        let object = Object::new(bytes, has_checksum, About::default());
+        self.bucket(bucket, |bucket| bucket.objects.insert(key.to_owned(), object));
+    }
+
+    /// Sets when an object was written last.
+    pub(crate) fn set_modified(&self, bucket: &str, key: &str, modified: SystemTime) {
+        self.bucket(bucket, |bucket| bucket.objects.get_mut(key).unwrap().modified = modified);
+    }
+
+    /// Removes an object without a request.
+    pub(crate) fn remove(&self, bucket: &str, key: &str) {
+        self.bucket(bucket, |bucket| bucket.objects.remove(key));
+    }
+
+    /// Returns the bytes of an object.
+    pub(crate) fn object(&self, bucket: &str, key: &str) -> Option<Vec<u8>> {
+        self.bucket(bucket, |bucket| bucket.objects.get(key).map(|object| object.bytes.to_vec()))
+    }
+
+    /// Returns the keys of all objects, sorted.
+    pub(crate) fn keys(&self, bucket: &str) -> Vec<String> {
+        self.bucket(bucket, |bucket| bucket.objects.keys().cloned().collect())
+    }
+
+    /// Returns the tags of a bucket.
+    pub(crate) fn tags(&self, bucket: &str) -> BTreeMap<String, String> {
+        self.bucket(bucket, |bucket| bucket.tags.clone())
+    }
+
+    /// Sets the tags of a bucket, all of them.
+    pub(crate) fn set_tags(&self, bucket: &str, tags: &[(&str, &str)]) {
+        let tags = tags.iter().map(|(name, value)| (name.to_string(), value.to_string()));
+        self.bucket(bucket, |bucket| bucket.tags = tags.collect());
+    }
+
+    /// Returns how many uploads in parts are neither completed nor aborted.
+    pub(crate) fn unfinished_uploads(&self, bucket: &str) -> usize {
+        self.bucket(bucket, |bucket| bucket.uploads.len())
+    }
+
+    /// Returns all requests in order of arrival.
+    pub(crate) fn requests(&self) -> Vec<Recorded> {
+        self.front.log.all()
+    }
+
+    /// Returns all requests and forgets them.
+    pub(crate) fn take_requests(&self) -> Vec<Recorded> {
+        self.front.log.take()
+    }
+
+    /// Makes the next requests that match meet a fault; of several faults the first one added.
+    pub(crate) fn fault(
+        &self,
+        matches: impl Fn(&Recorded) -> bool + Send + Sync + 'static,
+        times: usize,
+        fault: Fault,
+    ) {
+        self.front.faults.add(matches, times, fault);
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.front.state.lock().unwrap()
+    }
+
+    #[track_caller]
+    fn bucket<T>(&self, name: &str, work: impl FnOnce(&mut Bucket) -> T) -> T {
+        work(self.state().buckets.get_mut(name).unwrap())
+    }
+
+    #[track_caller]
+    fn key(&self, id: &str, change: impl FnOnce(&mut Key)) {
+        change(self.state().keys.get_mut(id).unwrap());
+    }
+}
+
+impl Drop for S3Server {
+    fn drop(&mut self) {
+        // Requests that wait end here, and the port is closed when this returns.
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_timeout(Duration::from_secs(10));
+        }
+    }
+}
+
+/// Accepts connections for as long as the runtime lives.
+async fn serve(listener: TcpListener, front: Arc<Front>) {
+    loop {
+        let Ok((stream, _)) = listener.accept().await else { continue };
+        stream.set_nodelay(true).unwrap();
+        let front = front.clone();
+        let service = service_fn(move |request| {
+            let front = front.clone();
+            async move { front.answer(request).await }
+        });
+        tokio::spawn(http1::Builder::new().serve_connection(TokioIo::new(stream), service));
+    }
+}

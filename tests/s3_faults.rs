@@ -1,0 +1,107 @@
+//! What goes wrong on request at the S3 server that other tests rely on.
+
+#![expect(clippy::result_large_err, reason = "the errors are the client's, and it is a test")]
+
+use std::time::Duration;
+
+use aws_sdk_s3::error::{ProvideErrorMetadata as _, SdkError};
+use aws_sdk_s3::operation::get_object::GetObjectError;
+
+use crate::common::s3::client::{bytes, client, failed, failure, run};
+use crate::common::s3::{Fault, Recorded, S3Server};
+
+fn anything(_: &Recorded) -> bool {
+    true
+}
+
+#[test]
+fn every_fault_is_met_as_often_as_said() {
+    let server = S3Server::start();
+    let client = client(&server);
+    server.plant("lake", "a", b"0123456789", true);
+    let get = || {
+        run(async {
+            let got = client.get_object().bucket("lake").key("a").send().await?;
+            assert_eq!(got.content_length(), Some(10));
+            Ok::<_, SdkError<_>>(got.body.collect().await.map(|body| body.to_vec()).ok())
+        })
+    };
+    let whole = |got: Result<Option<Vec<u8>>, SdkError<GetObjectError>>| {
+        assert_eq!(got.unwrap().unwrap(), b"0123456789");
+    };
+    let put = |key: &str| run(client.put_object().bucket("lake").key(key).body(bytes(b"b")).send());
+    whole(get());
+
+    let headers = vec![("retry-after", "1".to_owned())];
+    let slow = Fault::Status { status: 503, code: "SlowDown", message: "Slowly & <so>", headers };
+    server.fault(|request| request.operation == "GetObject", 2, slow);
+    for _ in 0..2 {
+        let error = get().unwrap_err();
+        assert_eq!(error.message(), Some("Slowly & <so>"));
+        assert_eq!(error.raw_response().unwrap().headers().get("retry-after"), Some("1"));
+        assert_eq!(failure(Err::<(), _>(error)), failed(503, "SlowDown"));
+    }
+    whole(get());
+
+    server.fault(anything, 1, Fault::Reset);
+    assert_eq!(failure(get()), failed(0, ""));
+    server.fault(anything, 1, Fault::ResetAfterRequestBody);
+    assert_eq!(failure(put("b")), failed(0, ""));
+    assert_eq!(server.requests().last().unwrap().body_bytes, 1);
+    assert_eq!(server.object("lake", "b"), None);
+    server.fault(anything, 1, Fault::LoseAnswer);
+    assert_eq!(failure(put("b")), failed(0, ""));
+    assert_eq!(server.object("lake", "b").unwrap(), b"b");
+
+    server.fault(anything, 1, Fault::Truncate(4));
+    assert_eq!(get().unwrap(), None);
+    server.fault(anything, 1, Fault::FlipByte(0));
+    assert_eq!(get().unwrap().unwrap(), b"1123456789");
+    server.fault(anything, 1, Fault::Delay(Duration::from_millis(1)));
+    whole(get());
+
+    let message = "We encountered an internal error. Please try again.";
+    server.fault(anything, 1, Fault::OkWithErrorBody { code: "InternalError", message });
+    let copy = client.copy_object().bucket("lake").key("b").copy_source("lake/a");
+    assert_eq!(failure(run(copy.send())), failed(200, "InternalError"));
+    let elsewhere = Fault::Redirect { status: 301, location: None, region: Some("eu-central-1") };
+    server.fault(anything, 1, elsewhere);
+    let error = get().unwrap_err();
+    let headers = error.raw_response().unwrap().headers();
+    assert_eq!(headers.get("x-amz-bucket-region"), Some("eu-central-1"));
+    assert_eq!(failure(Err::<(), _>(error)), failed(301, "PermanentRedirect"));
+    whole(get());
+}
+
+#[test]
+fn a_cut_answer_ends_after_the_bytes_said() {
+    use std::io::{Read as _, Write as _};
+
+    let server = S3Server::start();
+    server.set_behaviour(|it| it.public_read = true);
+    server.plant("lake", "a", &vec![b'x'; 100_000], false);
+    server.fault(anything, 1, Fault::Truncate(70_000));
+    let mut stream = std::net::TcpStream::connect(server.host()).unwrap();
+    stream.write_all(b"GET /lake/a HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).unwrap();
+    let head = answer.windows(4).position(|bytes| bytes == b"\r\n\r\n").unwrap() + 4;
+    let text = String::from_utf8_lossy(&answer[..head]).to_lowercase();
+    assert!(text.contains("content-length: 100000"), "{text}");
+    assert_eq!(answer.len() - head, 70_000);
+}
+
+#[test]
+fn a_stalled_request_does_not_keep_the_server() {
+    let server = S3Server::start();
+    let client = client(&server);
+    server.fault(anything, 1, Fault::Stall);
+    let asked = run(async {
+        let get = client.get_object().bucket("lake").key("a").send();
+        tokio::time::timeout(Duration::from_millis(200), get).await
+    });
+    assert!(asked.is_err(), "{asked:?}");
+    let host = server.host();
+    drop(server);
+    assert!(std::net::TcpStream::connect(host).is_err());
+}
