@@ -3,15 +3,23 @@
 //! Normal form: lower-case scheme and host, no user, password, query or fragment, a path without
 //! empty or `.` components and without a final slash, every byte outside `A-Za-z0-9-._~/`
 //! percent-encoded in upper case. Two addresses are the same lake exactly when their normal forms
-//! are equal. `docs/lake.md` has the table of what is accepted.
+//! are equal. `docs/lake.md` has the table of what is accepted. What a person types may hold more, and
+//! is read by [`typed`]; what a server's name says about it is in [`host`].
 
 use std::fmt;
 use std::path::{Path, PathBuf};
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, percent_encode};
 
+use host::Host;
+
 use crate::object_name::ObjectName;
 use crate::repo_path::{bytes_to_os_path, os_path_to_bytes};
+
+pub mod host;
+#[cfg(test)]
+mod tests;
+pub mod typed;
 
 /// Bytes that stay as they are in a path. `+` is not one of them, since pipelime reads it as a space.
 const ENCODED: &AsciiSet =
@@ -53,18 +61,30 @@ pub enum ParseUrlError {
     /// Neither `file://` nor `s3://`.
     #[error("`{0}` is not a kind of lake: an address begins with `file:///` or `s3://`")]
     Scheme(String),
+    /// `https://…`; holds what to write.
+    #[error("The address of a bucket begins with `s3://`: write {0}")]
+    Web(String),
     /// `file://host/path`.
     #[error("A folder's address names no host (`{0}`): write `file:///` and the path")]
     FileHost(String),
     /// No path, or only `/`.
     #[error("The address names no folder: write `file:///` and the whole path")]
     NoFolder,
-    /// `s3://bucket`.
-    #[error("The address names no bucket: the long form is `s3://HOST[:PORT]/BUCKET[/PREFIX]`")]
-    NoBucket,
-    /// The host is empty, begins with `-`, or has characters that no host has.
+    /// `s3://bucket`; holds the name, which may be that of a bucket of AWS.
+    #[error(
+        "The address names no bucket: the long form is `s3://HOST[:PORT]/BUCKET[/PREFIX]`, for AWS \
+         `s3://s3.us-east-1.amazonaws.com/{0}`"
+    )]
+    NoBucket(String),
+    /// `s3:///bucket`.
+    #[error("The address names no host: the form is `s3://HOST[:PORT]/BUCKET[/PREFIX]`")]
+    NoHost,
+    /// The host begins with `-`, or has characters that no host has.
     #[error("`{0}` is not a host name with an optional port")]
     Host(String),
+    /// An address where no lake can be, but a cloud's secrets may.
+    #[error("`{0}` is a link-local or metadata address, which git-lake never asks")]
+    Forbidden(String),
     /// A user or password.
     #[error("An address that is stored holds no user or password")]
     Credentials,
@@ -74,12 +94,45 @@ pub enum ParseUrlError {
     /// `..`, or a control character, possibly percent-encoded.
     #[error("The path holds `..` or a control character")]
     Path,
+    /// The path of a bucket is not UTF-8 when decoded.
+    #[error("The path is not UTF-8, as names in a bucket are")]
+    NotUtf8,
     /// The last component of a source is not an object name.
     #[error("The last part of a source is an object name: {0}")]
     Name(#[from] crate::object_name::ParseObjectNameError),
     /// Readable, but another text means the same.
     #[error("The address is not in normal form, which is `{0}`")]
     NotNormal(String),
+    /// Only one half of a pair of keys, or an empty one.
+    #[error("Keys are typed as `USER:PASSWORD@`; the {0} is missing")]
+    HalfKeys(&'static str),
+    /// A control character in keys or options.
+    #[error("The user, the password or an option holds a control character")]
+    Control,
+    /// An `@` behind the first `/` or `?` that could end a password.
+    #[error(
+        "An `@` here could end a password or belong to the path: write `%40` for one in the path, \
+         and `%2F`, `%3F` or `%23` for a `/`, `?` or `#` in the password"
+    )]
+    AmbiguousKeys,
+    /// An option that means nothing; its name, where that cannot be a secret.
+    #[error("An address has the options `secure`, `region` and `session`, and no {}", unknown(.0))]
+    UnknownOption(Option<String>),
+    /// An option with a value that it cannot have.
+    #[error("The option `{name}` of an address should be {expected}")]
+    OptionValue {
+        /// The option.
+        name: &'static str,
+        /// What it should be.
+        expected: &'static str,
+    },
+    /// `session` without keys.
+    #[error("The option `session` goes with a user and a password")]
+    SessionAlone,
+}
+
+fn unknown(name: &Option<String>) -> String {
+    name.as_ref().map_or_else(|| "other".to_owned(), |name| format!("`{name}`"))
 }
 
 impl LakeUrl {
@@ -100,16 +153,23 @@ impl LakeUrl {
             return Err(ParseUrlError::Credentials);
         }
         let host = authority.to_ascii_lowercase();
-        let path = normal_path(&percent_decode_str(path).collect::<Vec<u8>>())?;
+        let decoded: Vec<u8> = percent_decode_str(path).collect();
+        let path = normal_path(&decoded)?;
         match scheme {
             Scheme::File if !matches!(&*host, "" | "localhost" | "127.0.0.1") => {
                 Err(ParseUrlError::FileHost(host))
             }
             Scheme::File if path == "/" => Err(ParseUrlError::NoFolder),
             Scheme::File => Ok(Self { scheme, host: "".into(), path: path.into() }),
-            Scheme::S3 if !is_host(&host) => Err(ParseUrlError::Host(host)),
-            Scheme::S3 if path == "/" => Err(ParseUrlError::NoBucket),
-            Scheme::S3 => Ok(Self { scheme, host: host.into(), path: path.into() }),
+            Scheme::S3 if host.is_empty() => Err(ParseUrlError::NoHost),
+            Scheme::S3 => {
+                let host = Host::parse(&host)?.to_string();
+                if path == "/" {
+                    return Err(ParseUrlError::NoBucket(host::bucket_to_show(&host)));
+                }
+                std::str::from_utf8(&decoded).map_err(|_| ParseUrlError::NotUtf8)?;
+                Ok(Self { scheme, host: host.into(), path: path.into() })
+            }
         }
     }
 
@@ -154,6 +214,40 @@ impl LakeUrl {
         &self.host
     }
 
+    /// Returns the server of a bucket; `None` for a folder.
+    pub fn server(&self) -> Option<Host> {
+        Host::parse(&self.host).ok()
+    }
+
+    /// Returns the port of the server, where the address names one.
+    pub fn port(&self) -> Option<u16> {
+        self.server().and_then(|server| server.port())
+    }
+
+    /// Returns true if the server is this machine, by `localhost` or a loopback address.
+    pub fn is_loopback_host(&self) -> bool {
+        self.server().is_some_and(|server| server.is_loopback())
+    }
+
+    /// Returns the bucket and what the keys of its objects begin with, both decoded; `None` for a
+    /// folder. The second is empty or ends with `/`.
+    ///
+    /// The bucket is the first part of the path, or stands before the host where that is
+    /// `<bucket>.s3.<region>.amazonaws.com`.
+    pub fn bucket(&self) -> Option<(String, String)> {
+        if self.scheme != Scheme::S3 {
+            return None;
+        }
+        let path = percent_decode_str(&self.path).decode_utf8().ok()?;
+        let path = path.trim_start_matches('/');
+        let in_host = host::aws_endpoint(&self.host).and_then(|endpoint| endpoint.bucket);
+        let (bucket, prefix) = match in_host {
+            Some(bucket) => (bucket, path),
+            None => path.split_once('/').map_or((path.to_owned(), ""), |(b, p)| (b.to_owned(), p)),
+        };
+        Some((bucket, if prefix.is_empty() { String::new() } else { format!("{prefix}/") }))
+    }
+
     /// Returns the folder, if the lake is one.
     pub fn folder(&self) -> Option<PathBuf> {
         let decoded: Vec<u8> = percent_decode_str(&self.path).collect();
@@ -190,6 +284,11 @@ fn split_scheme(text: &str) -> Result<(Scheme, &str), ParseUrlError> {
     match &*scheme.to_ascii_lowercase() {
         "file" => Ok((Scheme::File, rest)),
         "s3" => Ok((Scheme::S3, rest)),
+        "https" => Err(ParseUrlError::Web(format!("`{}`", as_bucket(rest)))),
+        "http" => {
+            let address = as_bucket(rest);
+            Err(ParseUrlError::Web(format!("`{address}`, and `secure = false` beside it")))
+        }
         other => Err(ParseUrlError::Scheme(format!("{other}://"))),
     }
 }
@@ -210,28 +309,11 @@ fn normal_path(decoded: &[u8]) -> Result<String, ParseUrlError> {
     Ok(if path.is_empty() { "/".to_owned() } else { path })
 }
 
-fn is_host(host: &str) -> bool {
-    let (name, port) = match host.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
-        Some((inner, port)) if inner.bytes().all(|c| c.is_ascii_hexdigit() || c == b':') => {
-            (inner, port.strip_prefix(':').or(port.is_empty().then_some("0")))
-        }
-        Some(_) => return false,
-        None => match host.split_once(':') {
-            Some((name, port)) => (name, Some(port)),
-            None => (host, Some("0")),
-        },
-    };
-    let name_is_good = !name.is_empty()
-        && !name.starts_with(['-', '.'])
-        && name
-            .bytes()
-            .all(|c| c.is_ascii_alphanumeric() || matches!(c, b'-' | b'.' | b'_' | b':'));
-    let port_is_good = |port: &str| {
-        port.bytes().all(|c| c.is_ascii_digit())
-            && port.parse::<u16>().is_ok()
-            && (port == "0" || !port.starts_with('0'))
-    };
-    name_is_good && port.is_some_and(port_is_good)
+/// Returns the address of a bucket that stands for one of the web, without what may be secret.
+fn as_bucket(rest: &str) -> String {
+    let address = rest.rsplit('@').next().unwrap_or_default();
+    let address = address.split(['?', '#']).next().unwrap_or_default();
+    format!("s3://{}", host::without_secret(address.trim_end_matches('/')))
 }
 
 impl fmt::Display for LakeUrl {
@@ -259,94 +341,5 @@ impl fmt::Display for SourceUrl {
 impl fmt::Debug for SourceUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "SourceUrl({self})")
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn accepted_forms_and_their_normal_form() {
-        let table = [
-            ("file:///mnt/lake", "file:///mnt/lake"),
-            ("FILE://localhost/mnt//lake/", "file:///mnt/lake"),
-            ("file://127.0.0.1/mnt/./lake", "file:///mnt/lake"),
-            ("file:///mnt/my lake", "file:///mnt/my%20lake"),
-            ("file:///mnt/a%2bb", "file:///mnt/a%2Bb"),
-            ("file:///mnt/a+b", "file:///mnt/a%2Bb"),
-            ("file:///mnt/%6cake", "file:///mnt/lake"),
-            ("file:///mnt/l\u{e4}ke", "file:///mnt/l%C3%A4ke"),
-            ("s3://Minio.Example.com:9000/datasets/", "s3://minio.example.com:9000/datasets"),
-            ("s3://h/my.bucket/a/b", "s3://h/my.bucket/a/b"),
-            ("s3://[::1]:9000/b", "s3://[::1]:9000/b"),
-        ];
-        for (text, normal) in table {
-            let url = LakeUrl::parse(text).expect(text);
-            assert_eq!(url.to_string(), normal);
-            assert_eq!(LakeUrl::parse(normal), Ok(url), "normal form is a fixed point");
-        }
-    }
-
-    #[test]
-    fn refused_forms_and_what_is_said() {
-        let table = [
-            (
-                "/mnt/lake",
-                "`/mnt/lake` is not a kind of lake: an address begins with `file:///` or `s3://`",
-            ),
-            (
-                "https://h/b",
-                "`https://` is not a kind of lake: an address begins with `file:///` or `s3://`",
-            ),
-            (
-                "file://nas/share",
-                "A folder's address names no host (`nas`): write `file:///` and the path",
-            ),
-            ("file:///", "The address names no folder: write `file:///` and the whole path"),
-            ("file:///a/../b", "The path holds `..` or a control character"),
-            ("file:///a%0ab", "The path holds `..` or a control character"),
-            ("file:///a%2f%2e%2e%2fb", "The path holds `..` or a control character"),
-            (
-                "s3://bucket",
-                "The address names no bucket: the long form is `s3://HOST[:PORT]/BUCKET[/PREFIX]`",
-            ),
-            ("s3://u:p@h/b", "An address that is stored holds no user or password"),
-            (
-                "s3://h/b?secure=false",
-                "An address that is stored holds no `?options` and no `#fragment`",
-            ),
-            ("s3://-oProxy/b", "`-oproxy` is not a host name with an optional port"),
-            ("s3://h:99999/b", "`h:99999` is not a host name with an optional port"),
-            ("s3:///b", "`` is not a host name with an optional port"),
-        ];
-        for (text, message) in table {
-            let error = LakeUrl::parse(text).expect_err(text);
-            assert_eq!(error.to_string(), message, "{text}");
-        }
-        let error = LakeUrl::parse("s3:/user:secret@h/b").expect_err("no scheme");
-        assert!(!error.to_string().contains("secret"), "{error}");
-    }
-
-    #[test]
-    fn a_plain_path_is_a_folder_address() {
-        let here = Path::new("/work");
-        let parse = |text| LakeUrl::from_argument(text, here).expect(text).to_string();
-        assert_eq!(parse("/mnt/lake/"), "file:///mnt/lake");
-        assert_eq!(parse("../lake"), "file:///lake");
-        assert_eq!(parse("my lake+"), "file:///work/my%20lake%2B");
-        let url = LakeUrl::from_argument("my lake+", here).expect("a folder");
-        assert_eq!(url.folder(), Some(PathBuf::from("/work/my lake+")));
-    }
-
-    #[test]
-    fn a_source_must_be_normal() {
-        let name = format!("{}.png", "0".repeat(64));
-        let good = format!("s3://h:9000/b/{name}");
-        assert_eq!(SourceUrl::parse_normal(&good).expect("normal").to_string(), good);
-        let error = SourceUrl::parse_normal(&format!("s3://H:9000/b/{name}")).expect_err("case");
-        assert_eq!(error, ParseUrlError::NotNormal(good));
-        assert!(SourceUrl::parse_normal("s3://h/b/x.png").is_err());
-        assert!(SourceUrl::parse_normal(&name).is_err());
     }
 }
