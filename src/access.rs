@@ -73,6 +73,23 @@ pub enum Withheld {
     PlainHttp,
 }
 
+impl Withheld {
+    /// Says why a server was asked without keys, and how to change that, in words that fit behind
+    /// an error: "asked without keys: …".
+    pub fn explain(self, host: &str) -> String {
+        let quoted = if host.contains('[') { format!("'{host}'") } else { host.to_owned() };
+        match self {
+            Self::Untrusted => format!(
+                "asked without keys: `{host}` is not trusted with yours (`git lake trust {quoted}`)"
+            ),
+            Self::PlainHttp => format!(
+                "asked without keys: only the settings of the repository say that `{host}` speaks \
+                 plain http (`git lake trust --insecure-http {quoted}`)"
+            ),
+        }
+    }
+}
+
 /// How requests to the server of one bucket are made, and what they may carry.
 #[derive(Debug, Clone, Default)]
 pub struct Access {
@@ -98,4 +115,24 @@ pub trait CredentialHelper: Send + Sync {
     fn approve(&self, keys: &Keys);
     /// Hears that the server called keys wrong or expired.
     fn reject(&self, keys: &Keys);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_withheld_is_said_with_the_way_out() {
+        assert_eq!(
+            Withheld::Untrusted.explain("minio.example.com:9000"),
+            "asked without keys: `minio.example.com:9000` is not trusted with yours \
+             (`git lake trust minio.example.com:9000`)"
+        );
+        assert_eq!(
+            Withheld::PlainHttp.explain("[2001:db8::1]:9000"),
+            "asked without keys: only the settings of the repository say that \
+             `[2001:db8::1]:9000` speaks plain http \
+             (`git lake trust --insecure-http '[2001:db8::1]:9000'`)"
+        );
+    }
 }

@@ -22,9 +22,13 @@ pub fn is_on(name: &str) -> bool {
     })
 }
 
+/// Returns the user's home folder.
+pub fn home() -> Option<PathBuf> {
+    path("HOME").or_else(|| path("USERPROFILE"))
+}
+
 /// Returns the folder for a user's data: `XDG_DATA_HOME`, else below the home folder.
 pub fn data_folder() -> Option<PathBuf> {
-    let home = || path("HOME").or_else(|| path("USERPROFILE"));
     path("XDG_DATA_HOME")
         .filter(|folder| folder.is_absolute())
         .or_else(|| path("LOCALAPPDATA"))

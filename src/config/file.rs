@@ -31,9 +31,9 @@ pub struct Remote {
     pub paths: Option<Patterns>,
     /// Whether it exists on this machine alone, so that it never counts as proof.
     pub local: bool,
-    /// The region of its server.
+    /// The region of its server, as the settings say; [`super::hosts`] resolves what is in force.
     pub region: Option<String>,
-    /// Whether https is used; `None` where nothing says so.
+    /// Whether https is used, as the settings say; `None` where they do not.
     pub secure: Option<bool>,
 }
 

@@ -2,24 +2,32 @@
 //!
 //! One [`Config`] is resolved once and passed down; nothing else reads settings. This module owns the
 //! text of `.gitlake.toml` ([`mod@file`], [`edit`]) and the record of accepted remotes ([`accepted`]),
-//! and decides which remotes a path's object goes to and comes from ([`routes`]). `docs/commands.md`
-//! lists every key.
+//! and decides which remotes a path's object goes to and comes from ([`routes`]), and how a server is
+//! talked to and with which keys ([`hosts`]). `docs/commands.md` lists every key.
 
 pub mod accepted;
 pub mod edit;
 pub mod env;
 pub mod file;
+pub mod hosts;
 pub mod patterns;
 pub mod routes;
 
+use std::collections::BTreeMap;
+
 use file::{Remote, Settings};
 use patterns::{PatternError, Patterns};
+
+use crate::lake_url::host::Host;
 
 /// Objects above this many bytes do not go through git's pipe where that can be avoided.
 const DEFAULT_INBAND_LIMIT: u64 = 4 << 20;
 /// Transfers at once; lakes on a network gain from more than there are cores.
 const DEFAULT_JOBS: usize = 8;
 const MAX_JOBS: usize = 256;
+/// Large objects go to a bucket in parts of this many bytes; S3 takes parts of 5 MiB to 5 GiB.
+const DEFAULT_PART_SIZE: u64 = 8 << 20;
+const PART_SIZES: std::ops::RangeInclusive<u64> = 5 << 20..=5 << 30;
 
 /// When uploads happen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,6 +76,28 @@ pub struct Config {
     pub install_hooks: bool,
     /// git's `url.<base>.insteadOf`: (prefix, base) pairs.
     pub instead_of: Vec<(String, String)>,
+    /// `lake.trustedHost`: servers that may have keys that are bound to none.
+    pub trusted_hosts: Vec<Host>,
+    /// `lake.trustLoopback`: whether loopback addresses count as trusted.
+    pub trust_loopback: bool,
+    /// `lake.instanceRole`: whether trusted servers other than AWS may have the machine's role.
+    pub instance_role: bool,
+    /// `lake.partSize`, in bytes.
+    pub part_size: u64,
+    /// `lake.<name>.secure|region|profile` and `lake.<host:port>.secure|region|profile`: this
+    /// user's own options, by name in lower case. Those in the settings stay in [`Self::remotes`].
+    pub server_options: BTreeMap<String, ServerOptions>,
+}
+
+/// What git's configuration says about one remote, or one server.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ServerOptions {
+    /// Whether https is used.
+    pub secure: Option<bool>,
+    /// The region that requests are signed for.
+    pub region: Option<String>,
+    /// The profile of the AWS files that has the keys.
+    pub profile: Option<String>,
 }
 
 /// Says what is wrong with a key in git's configuration.
@@ -122,12 +152,8 @@ impl Config {
         });
         for remote in &mut remotes {
             let key = |option: &str| format!("lake.{}.{option}", remote.name);
-            let (upload, secure) = (reader.flag(&key("upload")), reader.flag(&key("secure")));
-            let (prefer, region) = (reader.flag(&key("prefer")), git.string(&key("region")));
-            remote.upload = upload.unwrap_or(remote.upload);
-            remote.secure = secure.or(remote.secure);
-            remote.region = region.or(remote.region.take());
-            if prefer.unwrap_or(false) {
+            remote.upload = reader.flag(&key("upload")).unwrap_or(remote.upload);
+            if reader.flag(&key("prefer")).unwrap_or(false) {
                 preferred.push(remote.name.clone());
             }
         }
@@ -153,6 +179,11 @@ impl Config {
             jobs: reader.jobs().unwrap_or(DEFAULT_JOBS),
             install_hooks: reader.flag("lake.installHooks").unwrap_or(true),
             instead_of: reader.instead_of(),
+            trusted_hosts: reader.hosts("lake.trustedHost"),
+            trust_loopback: reader.flag("lake.trustLoopback").unwrap_or(true),
+            instance_role: reader.flag("lake.instanceRole").unwrap_or(false),
+            part_size: reader.part_size().unwrap_or(DEFAULT_PART_SIZE),
+            server_options: reader.server_options(),
         };
         (config, reader.warnings)
     }
@@ -212,6 +243,42 @@ impl Reader<'_> {
         jobs.or_else(|| self.wrong("lake.jobs", value, "a number from 1 to 256"))
     }
 
+    fn part_size(&mut self) -> Option<u64> {
+        let key = "lake.partSize";
+        let size = self.size(key)?;
+        match PART_SIZES.contains(&size) {
+            true => Some(size),
+            false => self.wrong(key, self.git.string(key)?, "a size from 5m to 5g"),
+        }
+    }
+
+    fn hosts(&mut self, key: &str) -> Vec<Host> {
+        let mut hosts = Vec::new();
+        for value in self.git.strings(key) {
+            match Host::parse(value.trim()) {
+                Ok(host) => hosts.push(host),
+                Err(_) => drop(self.wrong::<()>(key, value, "a host with an optional port")),
+            }
+        }
+        hosts
+    }
+
+    fn server_options(&mut self) -> BTreeMap<String, ServerOptions> {
+        let mut found = BTreeMap::new();
+        for name in self.git.subsections("lake") {
+            let key = |option: &str| format!("lake.{name}.{option}");
+            let options = ServerOptions {
+                secure: self.flag(&key("secure")),
+                region: self.git.string(&key("region")).filter(|region| !region.is_empty()),
+                profile: self.git.string(&key("profile")).filter(|profile| !profile.is_empty()),
+            };
+            if options != ServerOptions::default() {
+                found.insert(name.to_ascii_lowercase(), options);
+            }
+        }
+        found
+    }
+
     fn patterns(&mut self, key: &'static str) -> Option<Patterns> {
         let values = self.git.strings(key);
         let list = values.iter().flat_map(|value| value.split(',')).map(str::trim);
@@ -268,7 +335,7 @@ pub(crate) mod tests {
         }
 
         fn strings(&self, key: &str) -> Vec<String> {
-            self.string(key).into_iter().collect()
+            self.string(key).iter().flat_map(|text| text.lines()).map(str::to_owned).collect()
         }
 
         fn subsections(&self, section: &str) -> Vec<String> {
@@ -326,6 +393,33 @@ pub(crate) mod tests {
         ));
         assert_eq!((config.jobs, config.inband_limit), (DEFAULT_JOBS, DEFAULT_INBAND_LIMIT));
         assert!(!config.strict && config.upload_at == UploadAt::Add);
+    }
+
+    #[test]
+    fn servers_and_parts_are_read() {
+        let (config, warnings) = resolve(
+            "version = 1\n",
+            &[
+                ("lake.trustedHost", "Minio.example.com:9000\nb a d"),
+                ("lake.trustLoopback", "false"),
+                ("lake.partSize", "16m"),
+                ("lake.minio.example.com:9000.secure", "false"),
+                ("lake.minio.example.com:9000.profile", "lab"),
+            ],
+        );
+        assert_eq!(config.trusted_hosts, [Host::parse("minio.example.com:9000").expect("a host")]);
+        assert_eq!((config.trust_loopback, config.part_size), (false, 16 << 20));
+        let options = &config.server_options["minio.example.com:9000"];
+        assert_eq!((options.secure, options.profile.as_deref()), (Some(false), Some("lab")));
+        assert_eq!(
+            warnings.iter().map(ToString::to_string).collect::<Vec<_>>(),
+            ["git config `lake.trustedHost` is `b a d`; it should be a host with an optional port"]
+        );
+        for (size, said) in [("4m", "a size from 5m to 5g"), ("6g", "a size from 5m to 5g")] {
+            let (config, warnings) = resolve("version = 1\n", &[("lake.partSize", size)]);
+            assert_eq!(config.part_size, DEFAULT_PART_SIZE);
+            assert!(warnings[0].to_string().ends_with(said), "{warnings:?}");
+        }
     }
 
     #[test]

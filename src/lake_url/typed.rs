@@ -215,8 +215,7 @@ fn parse_options(text: &str) -> Result<(Options, Option<String>), ParseUrlError>
             }
             "region" if is_none => options.region = None,
             "region" => {
-                let is_good = |c: u8| c.is_ascii_alphanumeric() || matches!(c, b'-' | b'_' | b'.');
-                if value.is_empty() || value.len() > 64 || !value.bytes().all(is_good) {
+                if !is_region(&value) {
                     let expected = "a name such as `eu-west-1`";
                     return Err(ParseUrlError::OptionValue { name: "region", expected });
                 }
@@ -232,6 +231,12 @@ fn parse_options(text: &str) -> Result<(Options, Option<String>), ParseUrlError>
         }
     }
     Ok((options, session))
+}
+
+/// Returns true if a text may name a region; servers choose such names freely.
+pub fn is_region(text: &str) -> bool {
+    let is_good = |c: u8| c.is_ascii_alphanumeric() || matches!(c, b'-' | b'_' | b'.');
+    (1..=64).contains(&text.len()) && text.bytes().all(is_good)
 }
 
 fn decode(text: &str) -> Result<String, ParseUrlError> {
