@@ -20,6 +20,7 @@ mod processes;
 mod pushes;
 mod round_trips;
 mod s3_faults;
+mod s3_lakes;
 mod s3_server;
 mod settings;
 mod sizes;

@@ -20,6 +20,8 @@ pub struct Subject {
     pub reopen: Box<dyn Fn() -> Arc<dyn AdminLake>>,
     /// Puts bytes under a name behind the lake's back, whatever the name says.
     pub plant: Plant,
+    /// Whether it cannot be used before it is declared, as a folder; a bucket can.
+    pub needs_declaration: bool,
 }
 
 /// Puts bytes under a name.
@@ -102,7 +104,7 @@ impl Sample {
 /// Runs every check, each on a lake of its own.
 pub fn check_all(make: &dyn Fn() -> Subject) {
     let undeclared: [fn(&Subject); 4] = [
-        undeclared_lakes_are_unreachable,
+        undeclared_lakes_say_so,
         declarations_persist,
         wrong_declarations_are_refused,
         first_declarations_at_once_agree,
@@ -152,8 +154,15 @@ fn names(lake: &dyn AdminLake) -> BTreeMap<ObjectName, u64> {
         .expect("lists to the end")
 }
 
-fn undeclared_lakes_are_unreachable(subject: &Subject) {
+fn undeclared_lakes_say_so(subject: &Subject) {
     let (lake, sample) = (&*subject.lake, Sample::new(b"abc"));
+    if !subject.needs_declaration {
+        let declaration = lake.declaration().expect("reached");
+        assert_eq!((declaration.hash, &declaration.id), (HashName::Sha256, &None));
+        assert!(declaration.assumed.is_some(), "nothing was declared");
+        assert_eq!(lake.stat(sample.name()).expect("reached"), None);
+        return;
+    }
     let is_unreachable = |error: Option<LakeError>| error.is_some_and(|e| e.is_unreachable());
     let check = || {
         assert!(is_unreachable(lake.declaration().err()));
@@ -191,7 +200,8 @@ fn wrong_declarations_are_refused(subject: &Subject) {
     (subject.plant)(long.name(), b"abc");
     let short = declare(lake, None);
     assert!(matches!(short, Err(LakeError::OtherHashInUse { .. })));
-    assert!(lake.declaration().is_err(), "nothing was declared");
+    let declaration = lake.declaration();
+    assert!(declaration.is_ok_and(|found| found.assumed.is_some()) != subject.needs_declaration);
     declare(lake, Some(HashName::Sha512)).expect("digests of the same length");
 }
 
@@ -237,6 +247,13 @@ fn what_goes_in_comes_out(subject: &Subject) {
         assert!(read(&*again, sample.name(), 0) == sample.bytes);
         again.renew(sample.name()).expect("renews");
     }
+    let mut asked: Vec<ObjectName> = samples.iter().map(|sample| sample.name.clone()).collect();
+    asked.insert(2, Sample::new(b"never sent").name);
+    let answers = again.stat_all(&asked).into_iter().map(|answer| answer.expect("reached"));
+    let told: Vec<Option<u64>> = answers.map(|info| info.map(|info| info.size)).collect();
+    let mut right: Vec<Option<u64>> = sizes.iter().map(|size| Some(*size as u64)).collect();
+    right.insert(2, None);
+    assert_eq!(told, right);
     let expected: BTreeMap<_, _> =
         samples.iter().map(|sample| (sample.name.clone(), sample.bytes.len() as u64)).collect();
     assert_eq!(names(&*again), expected);

@@ -304,6 +304,7 @@ mod tests {
             let lake: Arc<FaultyLake> = Arc::new(FaultyLake::new(inner));
             let again = lake.clone();
             Subject {
+                needs_declaration: true,
                 lake,
                 reopen: Box::new(move || again.clone()),
                 plant: Box::new(move |name, bytes| planted.plant(name, bytes)),

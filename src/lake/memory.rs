@@ -254,6 +254,7 @@ mod tests {
             let lake = Arc::new(MemoryLake::new(url));
             let (again, planted) = (lake.clone(), lake.clone());
             Subject {
+                needs_declaration: true,
                 lake,
                 reopen: Box::new(move || again.clone()),
                 plant: Box::new(move |name, bytes| planted.plant(name, bytes)),

@@ -22,7 +22,7 @@ impl Site {
         let dir = tempfile::tempdir().expect("a folder");
         let store = Arc::new(Store::at(&dir.path().join("git")));
         let receipts = Arc::new(Receipts::at(store.root()));
-        let lakes = Arc::new(Lakes::new(Box::new(|url| crate::lake::open(url, url))));
+        let lakes = Arc::new(Lakes::new(opener()));
         let (reporter, cancel) = (Arc::new(Silent), Cancel::default());
         Self { dir, transfer: Transfer { store, receipts, lakes, reporter, cancel, jobs: 4 } }
     }
@@ -33,7 +33,7 @@ impl Site {
 
     fn declare(&self, name: &str, hash: HashName) -> LakeUrl {
         let url = self.lake(name);
-        let lake = crate::lake::open_admin(&url, &url).expect("a folder");
+        let lake = folders().open_admin(&url, &url);
         lake.declare(Some(hash), Creation::IfParentExists).expect("declares");
         url
     }
@@ -59,6 +59,17 @@ impl Site {
 
 fn name(oid: Oid) -> ObjectName {
     ObjectName::new(&oid.into(), b"a.png")
+}
+
+/// Opens folders; no server is asked in these tests.
+fn folders() -> crate::lake::Opener {
+    let access = Box::new(|_: &LakeUrl| crate::access::Access::default());
+    crate::lake::Opener::new(access, Arc::new(crate::lake::s3::Forgetful), 8 << 20)
+}
+
+fn opener() -> crate::transfer::lakes::Opener {
+    let folders = folders();
+    Box::new(move |url| Ok(folders.open(url, url)))
 }
 
 /// Forgets what is stored, as another clone would not have it.

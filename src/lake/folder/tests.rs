@@ -86,6 +86,7 @@ fn it_keeps_the_contract() {
         let base = dir.path().join("lake");
         let planted = base.clone();
         Subject {
+            needs_declaration: true,
             lake: Arc::new(at(&base)),
             reopen: Box::new(move || Arc::new(at(&base))),
             plant: Box::new(move |name, bytes| {

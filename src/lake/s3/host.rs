@@ -30,7 +30,7 @@ use super::failure::{Refusal, Trouble};
 use super::http;
 use super::keys::{self, Found};
 use crate::access::{Access, Withheld};
-use crate::lake_url::aws_endpoint;
+use crate::lake_url::host::aws_endpoint;
 
 /// How long a connection may take to be made.
 pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -296,9 +296,10 @@ impl Host {
             Some(found) => config.credentials_provider(found.provider.clone()),
             None => config.allow_no_auth(),
         };
-        config = match aws_endpoint(&self.name).filter(|_| self.is_aws()) {
-            Some(endpoint) => config.use_dual_stack(endpoint.is_dual_stack),
-            None => {
+        config = match self.is_aws() {
+            // The SDK knows the names of AWS better, and puts the bucket into them.
+            true => config.use_dual_stack(self.name.contains(".dualstack.")),
+            false => {
                 let scheme = if self.access.plain_http { "http" } else { "https" };
                 config.endpoint_url(format!("{scheme}://{}", self.name)).force_path_style(true)
             }

@@ -31,9 +31,14 @@ pub(crate) fn failed(status: u16, code: &str) -> (u16, String) {
 
 /// A client without credentials for a server; it tries everything once.
 pub(crate) fn config(server: &S3Server) -> Builder {
+    config_at(&server.host())
+}
+
+/// The same for a server of which only the address is known.
+pub(crate) fn config_at(host: &str) -> Builder {
     aws_sdk_s3::Config::builder()
         .behavior_version(BehaviorVersion::latest())
-        .endpoint_url(format!("http://{}", server.host()))
+        .endpoint_url(format!("http://{host}"))
         .region(Region::new("us-east-1"))
         .force_path_style(true)
         .request_checksum_calculation(RequestChecksumCalculation::WhenRequired)
