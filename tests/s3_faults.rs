@@ -4,11 +4,12 @@
 
 use std::time::Duration;
 
+use aws_sdk_s3::Client;
 use aws_sdk_s3::error::{ProvideErrorMetadata as _, SdkError};
 use aws_sdk_s3::operation::get_object::GetObjectError;
 
-use crate::common::s3::client::{bytes, client, failed, failure, run};
-use crate::common::s3::{Fault, Recorded, S3Server};
+use crate::common::s3::client::{bytes, client, client_with, failed, failure, run};
+use crate::common::s3::{Fault, KEY, Recorded, S3Server};
 
 fn anything(_: &Recorded) -> bool {
     true
@@ -104,4 +105,27 @@ fn a_stalled_request_does_not_keep_the_server() {
     let host = server.host();
     drop(server);
     assert!(std::net::TcpStream::connect(host).is_err());
+}
+
+#[test]
+fn refusals_reach_a_client_that_is_still_sending() {
+    let server = S3Server::start();
+    let content = vec![b'x'; 8 << 20];
+    let put = |client: Client| {
+        run(client.put_object().bucket("lake").key("a").body(bytes(&content)).send())
+    };
+    for _ in 0..4 {
+        let wrong = put(client_with(&server, KEY.0, "wrong", None));
+        assert_eq!(failure(wrong), failed(403, "SignatureDoesNotMatch"));
+        let (code, message) = ("SlowDown", "Please reduce your request rate.");
+        let slow = Fault::Status { status: 503, code, message, headers: Vec::new() };
+        server.fault(anything, 1, slow);
+        assert_eq!(failure(put(client(&server))), failed(503, "SlowDown"));
+        server.fault(anything, 1, Fault::Reset);
+        assert_eq!(failure(put(client(&server))), failed(0, ""));
+    }
+    assert!(server.keys("lake").is_empty());
+    put(client(&server)).unwrap();
+    let last = server.requests().pop().unwrap();
+    assert_eq!(last.body_bytes, 8 << 20);
 }
