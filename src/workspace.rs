@@ -111,7 +111,7 @@ impl Workspace {
         let opener = crate::lake::Opener::new(
             Box::new(|_| Default::default()),
             Arc::new(crate::lake::s3::Forgetful),
-            8 << 20,
+            Default::default(),
         );
         let opener = move |url: &LakeUrl| Ok(opener.open(url, &rewrites.rewritten(url)));
         Ok(Self {

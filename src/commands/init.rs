@@ -76,7 +76,7 @@ pub fn run(context: &Context, args: Args) -> super::Result {
         let opener = lake::Opener::new(
             Box::new(|_| Default::default()),
             std::sync::Arc::new(lake::s3::Forgetful),
-            8 << 20,
+            Default::default(),
         );
         let lake = opener.open_admin(url, &site.config.rewritten(url));
         let declaration = lake.declare(wanted, creation)?;

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
 use super::folder::FolderLake;
-use super::s3::{Notes, S3Lake, Server};
+use super::s3::{Limits, Notes, S3Lake, Server};
 use super::{AdminLake, WriteLake};
 use crate::access::Access;
 use crate::lake_url::LakeUrl;
@@ -16,14 +16,14 @@ pub type AccessTo = Box<dyn Fn(&LakeUrl) -> Access + Send + Sync>;
 pub struct Opener {
     access_to: AccessTo,
     notes: Arc<dyn Notes>,
-    part_bytes: u64,
+    limits: Limits,
     servers: Mutex<HashMap<String, Server>>,
 }
 
 impl Opener {
-    /// Prepares to open lakes; objects in buckets go in parts of `part_bytes`.
-    pub fn new(access_to: AccessTo, notes: Arc<dyn Notes>, part_bytes: u64) -> Self {
-        Self { access_to, notes, part_bytes, servers: Mutex::default() }
+    /// Prepares to open lakes; `limits` are for those in buckets.
+    pub fn new(access_to: AccessTo, notes: Arc<dyn Notes>, limits: Limits) -> Self {
+        Self { access_to, notes, limits, servers: Mutex::default() }
     }
 
     /// Returns the lake `url`, found at `location`; no I/O, so it may still prove unreachable.
@@ -53,9 +53,9 @@ impl Opener {
         // Remotes on one server may differ in their options; the key holds no secret.
         let key = format!("{} {access:?}", location.host());
         let mut servers = self.servers.lock().expect("no holder panics");
-        let server = servers.entry(key).or_insert_with(|| {
-            Server::new(location, access, self.part_bytes, Arc::clone(&self.notes))
-        });
+        let server = servers
+            .entry(key)
+            .or_insert_with(|| Server::new(location, access, self.limits, Arc::clone(&self.notes)));
         S3Lake::new(url.clone(), location, server.clone())
     }
 }
@@ -72,7 +72,8 @@ mod tests {
 
     #[test]
     fn a_lake_found_elsewhere_keeps_its_identity() {
-        let opener = Opener::new(Box::new(|_| Access::default()), Arc::new(Forgetful), 8 << 20);
+        let opener =
+            Opener::new(Box::new(|_| Access::default()), Arc::new(Forgetful), Limits::default());
         let dir = tempfile::tempdir().expect("a folder");
         let here = LakeUrl::from_folder(&dir.path().join("lake")).expect("an address");
         let identity = LakeUrl::parse("file:///mnt/lake").expect("an address");

@@ -64,7 +64,7 @@ fn name(oid: Oid) -> ObjectName {
 /// Opens folders; no server is asked in these tests.
 fn folders() -> crate::lake::Opener {
     let access = Box::new(|_: &LakeUrl| crate::access::Access::default());
-    crate::lake::Opener::new(access, Arc::new(crate::lake::s3::Forgetful), 8 << 20)
+    crate::lake::Opener::new(access, Arc::new(crate::lake::s3::Forgetful), Default::default())
 }
 
 fn opener() -> crate::transfer::lakes::Opener {

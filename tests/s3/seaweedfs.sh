@@ -88,8 +88,8 @@ EOF
 # put more sockets into /tmp, and make buckets that nobody asked for.
 start() {
     exec "$WEED" -logtostderr=true server -dir="$data/files" -ip=127.0.0.1 -ip.bind=127.0.0.1 \
-        -master.port=$((port + 1000)) -master.telemetry=false -master.volumeSizeLimitMB=1024 \
-        -volume.port=$((port + 2000)) -volume.max=0 \
+        -master.port=$((port + 1000)) -master.telemetry=false -master.volumeSizeLimitMB=128 \
+        -volume.port=$((port + 2000)) -volume.max=2000 \
         -filer -filer.port=$((port + 3000)) -filer.localSocket="$data/filer.sock" \
         -s3 -s3.port="$port" -s3.ip.bind=127.0.0.1 -s3.localSocket="$data/s3.sock" \
         -s3.config="$data/keys.json" -s3.iam=false -s3.autoCreateBucket=false \

@@ -15,7 +15,7 @@ use bytes::{Buf as _, Bytes};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use super::failure::{Doing, Refusal, Trouble};
-use super::host::{Host, STALL_TIMEOUT};
+use super::host::Host;
 use super::runtime::{self, block_on};
 use super::{S3Lake, budget};
 use crate::lake::{LakeError, ObjectContent};
@@ -33,7 +33,7 @@ pub(super) fn get(lake: &S3Lake, name: &ObjectName, from: u64) -> Result<ObjectC
         bucket: lake.bucket.clone(),
         key: lake.key(name),
     });
-    let part = lake.server.part_bytes;
+    let part = lake.server.limits.part_bytes;
     let opened = block_on(async {
         match object.ask(from, from.saturating_add(part - 1), None).await {
             Ok(output) => Ok(Some(output)),
@@ -186,7 +186,7 @@ impl Piecewise {
                 self.body.insert(output.body)
             }
         };
-        match tokio::time::timeout(STALL_TIMEOUT, body.next()).await {
+        match tokio::time::timeout(self.object.host.limits.stall, body.next()).await {
             Ok(Some(Ok(bytes))) if bytes.len() as u64 <= self.end - self.at => Ok(bytes),
             Ok(Some(Ok(_))) => Err(Trouble::Network("More bytes came than announced".into())),
             Ok(Some(Err(error))) => Err(Trouble::Network(super::failure::deepest(&error).into())),

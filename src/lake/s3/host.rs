@@ -26,16 +26,13 @@ use aws_smithy_runtime_api::client::retries::classifiers::{
 };
 use tokio::sync::Mutex;
 
+use super::Limits;
 use super::failure::{Refusal, Trouble};
 use super::http;
 use super::keys::{self, Found};
 use crate::access::{Access, Withheld};
 use crate::lake_url::host::aws_endpoint;
 
-/// How long a connection may take to be made.
-pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long nothing may arrive, or be taken, before a request is given up.
-pub(super) const STALL_TIMEOUT: Duration = Duration::from_secs(30);
 /// Attempts for one request; those after the first wait for a growing, random time.
 const ATTEMPTS: u32 = 3;
 const FIRST_BACKOFF: Duration = Duration::from_millis(250);
@@ -47,6 +44,7 @@ pub(super) struct Host {
     /// `host[:port]`.
     name: String,
     access: Access,
+    pub(super) limits: Limits,
     ring: Mutex<Ring>,
     /// It has answered.
     is_alive: Arc<AtomicBool>,
@@ -76,10 +74,11 @@ struct Session {
 
 impl Host {
     /// Describes the server `name`; contacts nobody.
-    pub(super) fn new(name: &str, access: Access) -> Self {
+    pub(super) fn new(name: &str, access: Access, limits: Limits) -> Self {
         Self {
             name: name.to_owned(),
             access,
+            limits,
             ring: Mutex::default(),
             is_alive: Arc::default(),
             dead: OnceLock::new(),
@@ -273,12 +272,12 @@ impl Host {
         let retries =
             RetryConfig::standard().with_max_attempts(ATTEMPTS).with_initial_backoff(FIRST_BACKOFF);
         let timeouts = TimeoutConfig::builder()
-            .connect_timeout(CONNECT_TIMEOUT)
-            .operation_attempt_timeout(STALL_TIMEOUT + CONNECT_TIMEOUT)
+            .connect_timeout(self.limits.connect)
+            .operation_attempt_timeout(self.limits.stall + self.limits.connect)
             .build();
         let stalls = StalledStreamProtectionConfig::enabled()
             .download_enabled(false)
-            .grace_period(STALL_TIMEOUT)
+            .grace_period(self.limits.stall)
             .build();
         let mut config = Config::builder()
             .behavior_version(BehaviorVersion::latest())

@@ -12,6 +12,7 @@
 //! writers at the same instant the later one then replaces equal bytes.
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use aws_sdk_s3::primitives::DateTime;
 use aws_sdk_s3::types::ChecksumMode;
@@ -44,21 +45,36 @@ use manners::Manners;
 pub use manners::{Forgetful, Notes};
 use runtime::block_on;
 
-/// Objects above this many bytes go in parts, if nobody says otherwise.
-pub const DEFAULT_PART_BYTES: u64 = 8 << 20;
+/// How much, and how long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Objects above this many bytes go in parts of this many bytes.
+    pub part_bytes: u64,
+    /// How long a connection may take to be made.
+    pub connect: Duration,
+    /// How long nothing may arrive, or be taken, before a request is given up.
+    pub stall: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        let (connect, stall) = (Duration::from_secs(5), Duration::from_secs(30));
+        Self { part_bytes: 8 << 20, connect, stall }
+    }
+}
 
 /// A server with the lakes on it: connections, keys and what was learned about it are shared.
 #[derive(Clone)]
 pub struct Server {
     host: Arc<Host>,
     notes: Arc<dyn Notes>,
-    part_bytes: u64,
+    limits: Limits,
 }
 
 impl Server {
     /// Describes the server of `location`; contacts nobody.
-    pub fn new(location: &LakeUrl, access: Access, part_bytes: u64, notes: Arc<dyn Notes>) -> Self {
-        Self { host: Arc::new(Host::new(location.host(), access)), notes, part_bytes }
+    pub fn new(location: &LakeUrl, access: Access, limits: Limits, notes: Arc<dyn Notes>) -> Self {
+        Self { host: Arc::new(Host::new(location.host(), access, limits)), notes, limits }
     }
 }
 

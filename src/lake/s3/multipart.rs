@@ -94,7 +94,7 @@ async fn found(
 /// Returns the size of each part but the last.
 fn part_bytes(lake: &S3Lake, size: u64) -> u64 {
     let needed = size.div_ceil(MAX_PARTS).next_multiple_of(PART_UNIT_BYTES);
-    lake.server.part_bytes.max(needed)
+    lake.server.limits.part_bytes.max(needed)
 }
 
 /// Computes what a server tells of an object that was uploaded in these parts.

@@ -67,7 +67,7 @@ async fn put_one(
     observer: &dyn Observer,
 ) -> Result<Put, LakeError> {
     let manners = manners::of(lake).await.map_err(|trouble| lake.error(trouble, Doing::Writing))?;
-    if upload.size > lake.server.part_bytes {
+    if upload.size > lake.server.limits.part_bytes {
         return multipart::put(lake, upload, manners, observer).await;
     }
     let _room = budget::take(upload.size).await;
@@ -179,7 +179,7 @@ pub(super) async fn found(
         (Some(told), Some(digest)) if told == base64(digest.as_bytes()) => Proof::Content,
         (Some(_), Some(_)) => return Err(damaged()),
         // The server vouches for nothing. What is small is read.
-        _ if upload.size <= lake.server.part_bytes => {
+        _ if upload.size <= lake.server.limits.part_bytes => {
             if !is_same(lake, upload, observer)? {
                 return Err(damaged());
             }
@@ -284,9 +284,9 @@ impl S3Lake {
     pub(super) fn timeouts_for(&self, bytes: u64) -> aws_sdk_s3::config::Builder {
         use aws_sdk_s3::config::timeout::TimeoutConfig;
         let time =
-            super::host::STALL_TIMEOUT * 2 + std::time::Duration::from_secs(bytes / SLOWEST_BYTES);
+            self.server.limits.stall * 2 + std::time::Duration::from_secs(bytes / SLOWEST_BYTES);
         let timeouts = TimeoutConfig::builder()
-            .connect_timeout(super::host::CONNECT_TIMEOUT)
+            .connect_timeout(self.server.limits.connect)
             .operation_attempt_timeout(time)
             .build();
         aws_sdk_s3::config::Config::builder().timeout_config(timeouts)

@@ -7,6 +7,7 @@
 mod access;
 mod behaviour;
 pub(crate) mod client;
+pub(crate) mod endpoint;
 mod faults;
 mod front;
 mod multipart;

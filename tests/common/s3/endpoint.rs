@@ -1,0 +1,83 @@
+//! A lake in a bucket of some server, opened as git-lake opens it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use git_lake::access::{Access, KeySource, Keys};
+use git_lake::lake::s3::{Forgetful, Limits, S3Lake, Server};
+use git_lake::lake::{AdminLake as _, Creation};
+use git_lake::lake_url::LakeUrl;
+use git_lake::lake_url::typed::{Surroundings, TypedUrl};
+
+use super::{KEY, S3Server, client};
+
+/// Part size of these tests: the smallest that every server takes.
+pub(crate) const PART_BYTES: usize = 5 << 20;
+/// Short times, since nothing here is far away.
+pub(crate) const LIMITS: Limits = Limits {
+    part_bytes: PART_BYTES as u64,
+    connect: Duration::from_secs(5),
+    stall: Duration::from_secs(20),
+};
+
+/// A server under test.
+pub(crate) struct Endpoint {
+    pub(crate) host: String,
+    pub(crate) keys: Keys,
+}
+
+impl Endpoint {
+    pub(crate) fn of(server: &S3Server) -> Self {
+        let keys = Keys { id: KEY.0.into(), secret: KEY.1.into(), token: None };
+        Self { host: server.host(), keys }
+    }
+
+    /// Returns the server that the environment names, if it does.
+    pub(crate) fn outside() -> Option<Self> {
+        let address = std::env::var("GIT_LAKE_TEST_S3").ok()?;
+        let typed =
+            TypedUrl::parse(&address, std::path::Path::new("/"), &Surroundings::default()).unwrap();
+        Some(Self { host: typed.url.host().into(), keys: typed.keys.unwrap() })
+    }
+
+    pub(crate) fn access(&self) -> Access {
+        let source = KeySource::Known { origin: "the test".into(), keys: self.keys.clone() };
+        Access { plain_http: true, sources: vec![source], ..Access::default() }
+    }
+
+    pub(crate) fn lake(&self, path: &str) -> S3Lake {
+        self.lake_with(path, self.access(), LIMITS)
+    }
+
+    /// Opens a lake with other keys or limits.
+    pub(crate) fn lake_with(&self, path: &str, access: Access, limits: Limits) -> S3Lake {
+        let url = LakeUrl::parse(&format!("s3://{}/{path}", self.host)).unwrap();
+        let server = Server::new(&url, access, limits, Arc::new(Forgetful));
+        S3Lake::new(url.clone(), &url, server).unwrap()
+    }
+
+    /// The SDK's own client.
+    fn client(&self) -> aws_sdk_s3::Client {
+        let keys = &self.keys;
+        let credentials =
+            aws_sdk_s3::config::Credentials::new(&keys.id, &keys.secret, None, None, "test");
+        let config = client::config_at(&self.host).credentials_provider(credentials);
+        aws_sdk_s3::Client::from_conf(config.build())
+    }
+
+    pub(crate) fn make_bucket(&self, bucket: &str) {
+        client::run(self.client().create_bucket().bucket(bucket).send()).unwrap();
+    }
+
+    pub(crate) fn put(&self, bucket: &str, key: &str, bytes: &[u8]) {
+        let put = self.client().put_object().bucket(bucket).key(key).body(client::bytes(bytes));
+        client::run(put.send()).unwrap();
+    }
+}
+
+/// Returns a name that no other bucket of this run has.
+pub(crate) fn new_bucket() -> String {
+    static NUMBER: AtomicU32 = AtomicU32::new(0);
+    format!("lake-{}-{}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed))
+}
