@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use git_lake::access::{Access, KeySource, Keys};
 use git_lake::lake::s3::{Forgetful, Limits, S3Lake, Server};
-use git_lake::lake::{AdminLake as _, Creation};
 use git_lake::lake_url::LakeUrl;
 use git_lake::lake_url::typed::{Surroundings, TypedUrl};
 
