@@ -136,7 +136,7 @@ fn a_stream_is_content_as_soon_as_it_differs() {
 
 fn pointers() -> impl Strategy<Value = Pointer> {
     let lake = prop_oneof![
-        "[a-z0-9]{1,8}(:[1-9][0-9]{0,3})?".prop_map(|host| format!("s3://{host}/bucket")),
+        "[a-z][a-z0-9]{0,7}(:[1-9][0-9]{0,3})?".prop_map(|host| format!("s3://{host}/bucket")),
         "[a-zA-Z0-9+ %\u{e4}~_.-]{1,12}"
             .prop_map(|folder| format!("file:///mnt/x{}", folder.replace('%', "%25"))),
     ];

@@ -5,6 +5,7 @@ use std::path::Path;
 use super::surroundings::is_clean;
 use crate::access::Keys;
 use crate::fs::read_small;
+use crate::lake_url::host::Host;
 use crate::lake_url::typed::Endpoint;
 
 /// Where `mc` keeps its settings below the home folder; the second on Windows.
@@ -18,13 +19,27 @@ pub struct Alias {
     pub name: String,
     /// The server; `None` where its address makes no sense.
     pub server: Option<Endpoint>,
-    /// Its keys.
-    pub keys: Keys,
+    /// Its keys; `None` where one is missing.
+    pub keys: Option<Keys>,
     /// The file, for people.
     pub file: String,
 }
 
-/// Reads the aliases that have both keys; says in `looked_at` which files have none.
+impl Alias {
+    /// Returns true if the alias names this server, spoken to in this way.
+    pub(super) fn is_of(&self, host: &Host, plain_http: bool) -> bool {
+        self.server.as_ref().is_some_and(|known| {
+            known.plain_http == plain_http && known.host.is_same(host, plain_http)
+        })
+    }
+
+    /// Says which alias it is, in words that fit into a list.
+    pub(super) fn describe(&self) -> String {
+        format!("the alias `{}` of {}", self.name, self.file)
+    }
+}
+
+/// Reads all aliases; says in `looked_at` which files have none.
 pub(super) fn read(home: &Path, looked_at: &mut Vec<String>) -> Vec<Alias> {
     let mut found = Vec::new();
     for name in FILES {
@@ -57,14 +72,12 @@ fn aliases(bytes: &[u8], file: &str) -> Option<Vec<Alias>> {
         let given = |key: &str| text(key).filter(|text| !text.is_empty()).map(str::to_owned);
         // What `mc` writes into a fresh file.
         let is_real = |text: &String| !text.starts_with("YOUR-");
-        let keys = Keys {
-            id: given("accessKey").filter(is_real)?,
-            secret: given("secretKey").filter(is_real)?,
-            token: given("sessionToken"),
-        };
+        let pair = given("accessKey").zip(given("secretKey"));
+        let pair = pair.filter(|(id, secret)| is_real(id) && is_real(secret));
+        let keys = pair.map(|(id, secret)| Keys { id, secret, token: given("sessionToken") });
         let server = text("url").and_then(Endpoint::parse);
         let (name, file) = (name.clone(), file.to_owned());
-        is_clean(&keys).then_some(Alias { name, server, keys, file })
+        Alias { name, server, keys: keys.filter(is_clean), file }
     };
-    Some(table.iter().filter_map(alias).collect())
+    Some(table.iter().map(alias).collect())
 }

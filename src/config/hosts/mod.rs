@@ -145,6 +145,7 @@ impl<'a, R: Iterator<Item = &'a Remote> + Clone> Decision<'a, R> {
             access.withheld = Some(Withheld::Untrusted);
         }
         access.looked_at.clone_from(&self.around.looked_at);
+        access.looked_at.extend(self.half_aliases(&server, plain_http));
         access
     }
 
@@ -170,7 +171,8 @@ impl<'a, R: Iterator<Item = &'a Remote> + Clone> Decision<'a, R> {
         if !is_name {
             own.extend(options(&by_host).map(|options| (options, Bound::ToServer)));
         }
-        let is_endpoint = self.around.aws.endpoint.as_ref().is_some_and(|e| e.host == host);
+        let is_endpoint =
+            self.around.aws.endpoint.as_ref().is_some_and(|e| e.host.is_same(&host, e.plain_http));
         Some(Server { aws: aws_endpoint(location.host()), host, typed, own, remotes, is_endpoint })
     }
 
@@ -243,18 +245,20 @@ impl<'a, R: Iterator<Item = &'a Remote> + Clone> Decision<'a, R> {
 
     /// Returns the keys that MinIO's client has for the server, else those that it has for any.
     fn alias(&self, server: &Server, plain_http: bool) -> Option<(KeySource, Bound)> {
-        let own = self.around.aliases.iter().find(|alias| {
-            alias.server.as_ref().is_some_and(|known| {
-                known.plain_http == plain_http && known.host.is_same(&server.host, plain_http)
-            })
-        });
-        let any = || {
-            let mut aliases = self.around.aliases.iter();
-            aliases.find(|alias| alias.name == self.around.default_alias)
-        };
+        let complete = || self.around.aliases.iter().filter(|alias| alias.keys.is_some());
+        let own = complete().find(|alias| alias.is_of(&server.host, plain_http));
+        let any = || complete().find(|alias| alias.name == self.around.default_alias);
         let bound = if own.is_some() { Bound::ToServer } else { Bound::ToName };
         let alias = own.or_else(any)?;
-        let origin = format!("the alias `{}` of {}", alias.name, alias.file);
-        Some((KeySource::Known { origin, keys: alias.keys.clone() }, bound))
+        Some((KeySource::Known { origin: alias.describe(), keys: alias.keys.clone()? }, bound))
+    }
+
+    /// Names the aliases that would have been taken if they had both keys.
+    fn half_aliases(&self, server: &Server, plain_http: bool) -> impl Iterator<Item = String> {
+        let aliases = self.around.aliases.iter().filter(|alias| alias.keys.is_none());
+        let wanted = aliases.filter(move |alias| {
+            alias.is_of(&server.host, plain_http) || alias.name == self.around.default_alias
+        });
+        wanted.map(|alias| format!("{}, which lacks a key", alias.describe()))
     }
 }

@@ -59,9 +59,15 @@ impl Surroundings {
             ["AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "AWS_CONTAINER_CREDENTIALS_FULL_URI"];
         let is_off = |value: String| value.eq_ignore_ascii_case("true") || value == "1";
         let trusted = set("GIT_LAKE_TRUST").unwrap_or_default();
-        let trusted = trusted.split([',', ' ', '\t']).filter(|host| !host.is_empty());
+        let mut hosts = Vec::new();
+        for host in trusted.split([',', ' ', '\t']).filter(|host| !host.is_empty()) {
+            match Host::parse(host) {
+                Ok(host) => hosts.push(host),
+                Err(_) => looked_at.push("`GIT_LAKE_TRUST`, of which a part is no host".into()),
+            }
+        }
         Self {
-            trusted: trusted.filter_map(|host| Host::parse(host).ok()).collect(),
+            trusted: hosts,
             keys,
             has_profiles,
             has_web_identity: set("AWS_WEB_IDENTITY_TOKEN_FILE").is_some()

@@ -228,6 +228,9 @@ fn https_is_spoken_unless_somebody_says_otherwise() {
         ),
         (Case::new().git("lake.minio.example.com:9000.secure", "false"), HOST, true),
         (Case::new().var("AWS_ENDPOINT_URL", endpoint), HOST, true),
+        (Case::new().var("AWS_ENDPOINT_URL", "http://h:80"), "s3://h/b", true),
+        (Case::new().var("AWS_ENDPOINT_URL", "http://h"), "s3://h:80/b", true),
+        (Case::new().var("AWS_ENDPOINT_URL", "http://h"), "s3://h:443/b", false),
         (committed(true).var("AWS_ENDPOINT_URL", endpoint), HOST, false),
         (Case::new().var("AWS_ENDPOINT_URL", endpoint), "s3://minio.example.com/b", false),
         (committed(true).typed("s3://minio.example.com:9000/b?secure=false"), HOST, true),
@@ -359,6 +362,13 @@ fn incomplete_pairs_are_skipped_whole_and_named() {
     assert_eq!(looked(broken), "`AWS_ACCESS_KEY_ID`, which holds a control character");
     let endpoint = Case::with_keys().var("AWS_ENDPOINT_URL", "minio:9000");
     assert_eq!(looked(endpoint), "`AWS_ENDPOINT_URL`, which is no address of a server");
+    let trust = Case::with_keys().var("GIT_LAKE_TRUST", "https://h,h:9");
+    assert!(
+        trust.ask(HOST).looked_at.contains(&"`GIT_LAKE_TRUST`, of which a part is no host".into())
+    );
+    let alias = Case::with_keys().file(".mc/config.json", MC).ask("s3://half.example.com/b");
+    let half = "the alias `half` of `~/.mc/config.json`, which lacks a key".to_owned();
+    assert!(alias.looked_at.contains(&half), "{alias:?}");
 }
 
 #[test]
@@ -429,6 +439,51 @@ fn insteadof_applies_before_trust() {
     let access = case.ask("s3://new.example.com/b");
     assert!(access.plain_http, "the remote is found where it is opened");
     assert_eq!(access.withheld, Some(Withheld::PlainHttp));
+}
+
+#[test]
+fn remotes_that_become_known_later_count() {
+    let (config, _) = resolve("version = 1\n", &[]);
+    let hosts = Hosts::new(config, None);
+    assert!(hosts.surroundings.set(Surroundings::default()).is_ok());
+    let url = LakeUrl::parse(HOST).expect("an address");
+    assert!(!hosts.access_to(&url).plain_http);
+    hosts.learn(&[Remote { secure: Some(false), ..Remote::new("old".into(), url.clone()) }]);
+    let access = hosts.access_to(&url);
+    assert!(access.plain_http);
+    assert_eq!(access.withheld, Some(Withheld::PlainHttp));
+}
+
+#[test]
+fn accepted_keys_are_kept_by_git_for_the_server_they_were_typed_for() {
+    #[derive(Default)]
+    struct Log(Mutex<Vec<String>>);
+    impl CredentialHelper for Log {
+        fn fill(&self) -> Option<Keys> {
+            None
+        }
+        fn approve(&self, keys: &Keys) {
+            self.0.lock().expect("no holder panics").push(keys.id.clone());
+        }
+        fn reject(&self, _: &Keys) {}
+    }
+    let log = Arc::new(Log::default());
+    let (config, _) = resolve("version = 1\n", &[]);
+    let given = Arc::clone(&log);
+    let helper = move |host: &Host, plain_http: bool| -> Arc<dyn CredentialHelper> {
+        given.0.lock().expect("no holder panics").push(format!("{host} {plain_http}"));
+        given.clone()
+    };
+    let hosts = Hosts::new(config, Some(Box::new(helper)));
+    assert!(hosts.surroundings.set(Surroundings::default()).is_ok());
+    let typed = "s3://AK:SK@minio.example.com:9000/b?secure=false";
+    let typed = TypedUrl::parse(typed, Path::new("/"), &typed::Surroundings::default());
+    let typed = typed.expect("an address");
+    hosts.hear(&typed);
+    hosts.keep(&typed.url, typed.keys.as_ref().expect("keys"));
+    let log = log.0.lock().expect("no holder panics");
+    assert_eq!(log.last().map(String::as_str), Some("AK"));
+    assert!(log.contains(&"minio.example.com:9000 true".to_owned()), "{log:?}");
 }
 
 #[test]
