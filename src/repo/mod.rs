@@ -12,6 +12,7 @@ use crate::fs::PathError;
 
 pub mod attributes;
 mod blob_id;
+pub mod credential;
 mod environment;
 pub mod gitconfig;
 pub mod history;

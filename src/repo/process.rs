@@ -8,11 +8,13 @@ use std::ffi::{OsStr, OsString};
 use std::io::{BufReader, Read, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
+use std::sync::mpsc;
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use super::{Environment, Repo};
 
-/// How much of what git complains about is kept.
+/// How much of what git complains about is kept, and of what it says when little is expected.
 const MAX_STDERR_BYTES: u64 = 64 * 1024;
 
 /// Says why git did not do what it was asked to.
@@ -38,6 +40,14 @@ pub enum Error {
         code: Option<i32>,
         /// What it wrote to stderr.
         stderr: String,
+    },
+    /// Git did not end in time, and was stopped.
+    #[error("`git {command}` did not end within {} s", .limit.as_secs())]
+    TimedOut {
+        /// The arguments.
+        command: String,
+        /// The time that it had.
+        limit: Duration,
     },
 }
 
@@ -88,17 +98,17 @@ impl Git {
     /// [`Error::NoGit`].
     pub fn of(repo: &Repo) -> Result<Self, Error> {
         let top = repo.work_tree().unwrap_or(repo.git_dir());
-        let mut git = Self::find(&Environment::read(), top)?;
-        let path = |path: &Path| Some(path.as_os_str().to_owned());
-        git.variables.extend([
-            ("GIT_DIR".into(), path(repo.git_dir())),
-            ("GIT_WORK_TREE".into(), repo.work_tree().and_then(path)),
-            ("GIT_INDEX_FILE".into(), path(repo.index_path())),
-            // Known to be the repository's own, and perhaps relative to another folder.
-            ("GIT_COMMON_DIR".into(), None),
-            ("GIT_PREFIX".into(), None),
-        ]);
-        Ok(git)
+        Ok(Self::find(&Environment::read(), top)?.with_variables(variables_of(repo)))
+    }
+
+    /// Returns git as it runs with more variables; `None` takes one away.
+    #[must_use]
+    pub(super) fn with_variables(
+        mut self,
+        variables: impl IntoIterator<Item = (OsString, Option<OsString>)>,
+    ) -> Self {
+        self.variables.extend(variables);
+        self
     }
 
     /// Returns git as it runs for somebody else: without any `GIT_…` variable that steers this
@@ -159,24 +169,7 @@ impl Git {
     /// # Errors
     /// If it cannot be started; whether it succeeds is told by [`Stream::finish`].
     pub fn stream<A: AsRef<OsStr>>(&self, args: &[A], stdin: Vec<u8>) -> Result<Stream, Error> {
-        let shown: Vec<_> = args.iter().map(|arg| arg.as_ref().to_string_lossy()).collect();
-        let command = shown.join(" ");
-        let failed = |source: std::io::Error| Error::Run { command: command.clone(), source };
-        #[expect(clippy::disallowed_methods, reason = "the one place that starts git")]
-        let mut builder = Command::new(&self.program);
-        builder.args(args).current_dir(&self.folder);
-        #[cfg(test)]
-        if self.is_hermetic {
-            builder.env_clear();
-        }
-        for (name, value) in &self.variables {
-            match value {
-                Some(value) => builder.env(name, value),
-                None => builder.env_remove(name),
-            };
-        }
-        builder.stdin(Stdio::piped()).stdout(Stdio::piped());
-        let mut child = builder.stderr(Stdio::piped()).spawn().map_err(failed)?;
+        let (mut child, command) = self.spawn(args, Stdio::piped())?;
         let mut to_git = child.stdin.take().expect("stdin is piped");
         let from_git = child.stdout.take().expect("stdout is piped");
         let complaints = child.stderr.take().expect("stderr is piped");
@@ -201,6 +194,84 @@ impl Git {
             command,
         })
     }
+
+    fn spawn<A: AsRef<OsStr>>(&self, args: &[A], stderr: Stdio) -> Result<(Child, String), Error> {
+        let shown: Vec<_> = args.iter().map(|arg| arg.as_ref().to_string_lossy()).collect();
+        let command = shown.join(" ");
+        #[expect(clippy::disallowed_methods, reason = "the one place that starts git")]
+        let mut builder = Command::new(&self.program);
+        builder.args(args).current_dir(&self.folder);
+        #[cfg(test)]
+        if self.is_hermetic {
+            builder.env_clear();
+        }
+        for (name, value) in &self.variables {
+            match value {
+                Some(value) => builder.env(name, value),
+                None => builder.env_remove(name),
+            };
+        }
+        builder.stdin(Stdio::piped()).stdout(Stdio::piped());
+        match builder.stderr(stderr).spawn() {
+            Ok(child) => Ok((child, command)),
+            Err(source) => Err(Error::Run { command, source }),
+        }
+    }
+
+    /// Runs git and returns what it wrote, at most 64 KiB; after `limit` it is stopped. Complaints
+    /// are thrown away. A program that git started and that outlives it is not waited for.
+    ///
+    /// # Errors
+    /// [`Error::Failed`] if it ends with another exit code than 0, [`Error::TimedOut`].
+    pub(super) fn run_within<A: AsRef<OsStr>>(
+        &self,
+        args: &[A],
+        stdin: Vec<u8>,
+        limit: Duration,
+    ) -> Result<Vec<u8>, Error> {
+        let deadline = Instant::now() + limit;
+        let (mut child, command) = self.spawn(args, Stdio::null())?;
+        let mut to_git = child.stdin.take().expect("stdin is piped");
+        let from_git = child.stdout.take().expect("stdout is piped");
+        let (sender, receiver) = mpsc::channel();
+        // Neither is joined: whoever inherited the pipes may keep them open for ever.
+        std::thread::spawn(move || drop(to_git.write_all(&stdin)));
+        std::thread::spawn(move || {
+            let mut output = Vec::new();
+            drop(from_git.take(MAX_STDERR_BYTES).read_to_end(&mut output));
+            drop(sender.send(output));
+        });
+        let status = loop {
+            match child.try_wait() {
+                Ok(Some(status)) => break status,
+                Ok(None) if Instant::now() >= deadline => {
+                    drop(child.kill());
+                    drop(child.wait());
+                    return Err(Error::TimedOut { command, limit });
+                }
+                Ok(None) => std::thread::sleep(Duration::from_millis(5)),
+                Err(source) => return Err(Error::Run { command, source }),
+            }
+        };
+        if !status.success() {
+            return Err(Error::Failed { command, code: status.code(), stderr: String::new() });
+        }
+        let left = deadline.saturating_duration_since(Instant::now());
+        receiver.recv_timeout(left).map_err(|_| Error::TimedOut { command, limit })
+    }
+}
+
+/// The variables that make git work on a repository, whatever the current folder is.
+pub(super) fn variables_of(repo: &Repo) -> Vec<(OsString, Option<OsString>)> {
+    let path = |path: &Path| Some(path.as_os_str().to_owned());
+    vec![
+        ("GIT_DIR".into(), path(repo.git_dir())),
+        ("GIT_WORK_TREE".into(), repo.work_tree().and_then(path)),
+        ("GIT_INDEX_FILE".into(), path(repo.index_path())),
+        // Known to be the repository's own, and perhaps relative to another folder.
+        ("GIT_COMMON_DIR".into(), None),
+        ("GIT_PREFIX".into(), None),
+    ]
 }
 
 /// A running git, whose output is read as it comes; dropped before its end, it is stopped.

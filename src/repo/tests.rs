@@ -201,6 +201,22 @@ fn settings_are_read_with_their_names() {
 }
 
 #[test]
+fn settings_may_be_named_after_servers() {
+    let repo = TestRepo::new();
+    let names = ["minio.example.com:9000", "[2001:db8::1]:9000", "h"];
+    let mut file = gitconfig::ConfigFile::open(&repo.top.join(".git/config")).expect("opens");
+    for name in names {
+        let key = format!("lake.{name}.secure");
+        file.set(&key, "false").expect("sets");
+        assert_eq!(repo.run(&["config", &key]), "false");
+        assert_eq!(repo.open().config_string(&key).as_deref(), Some("false"));
+    }
+    let mut found = repo.open().config_subsections("lake");
+    found.sort_unstable_by_key(|name| names.iter().position(|known| known == name));
+    assert_eq!(found, names);
+}
+
+#[test]
 fn blobs_are_read_loose_and_packed_and_measured_first() {
     for args in [&[][..], &["--object-format=sha256"]] {
         let repo = TestRepo::with_args(args);
