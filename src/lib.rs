@@ -28,7 +28,8 @@
 //! - [`fs`]: staging, syncing, renaming, locking; writing beneath a folder without following links.
 //!
 //! One outside thing each:
-//! - [`config`]: `.gitlake.toml` and git's configuration, resolved; which remotes a path goes to.
+//! - [`config`]: `.gitlake.toml` and git's configuration, resolved; which remotes a path goes to, and
+//!   which keys a server may have.
 //! - [`lake`]: the traits of a lake, and lakes in folders.
 //! - [`repo`]: git: its index, objects, attributes, history, settings, hooks, and its program.
 //! - [`store`]: local objects, claims of uploads, receipts.
@@ -55,7 +56,7 @@
 //! | `<git common dir>/lake/v1/accepted` | remotes that may be written to | [`config::accepted`] |
 //! | `.gitlake.toml` | remotes | [`config::file`] |
 //! | `.gitattributes` | which paths are tracked | [`commands::track`] |
-//! | git's configuration | the filter, the merge driver | [`commands::install`], through [`repo::gitconfig`] |
+//! | git's configuration | the filter, the merge driver, trusted servers | [`commands::install`], [`commands::trust`], through [`repo::gitconfig`] |
 //! | `<git common dir>/hooks/` | three short scripts | [`repo::hooks`] |
 //! | git's index | stat data, before and after filling | [`repo::index_stat`] |
 //! | `<lake>/<object name>`, `.pl/tags.json` | shared objects, the lake's declaration | [`lake::folder`] |

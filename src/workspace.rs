@@ -10,11 +10,15 @@ use std::sync::Arc;
 
 use crate::config::accepted::Accepted;
 use crate::config::file::{self, Settings, SettingsError, Unknown};
+use crate::config::hosts::Hosts;
 use crate::config::{self, Config, GitConfig};
 use crate::fs::{PathError, read_small};
-use crate::lake_url::LakeUrl;
+use crate::lake::s3::{Limits, Notes};
+use crate::lake::{AdminLake, Opener};
+use crate::lake_url::{LakeUrl, Scheme};
 use crate::pointer::{MAX_POINTER_BYTES, Parsed, Pointer};
 use crate::repo::attributes::LakePaths;
+use crate::repo::credential::Helpers;
 use crate::repo::index::Index;
 use crate::repo::{self, Blob, BlobId, Repo};
 
@@ -23,6 +27,7 @@ use crate::store::Store;
 use crate::store::blob_map::BlobMap;
 use crate::store::queue::Queue;
 use crate::store::receipts::Receipts;
+use crate::store::servers::ServerNotes;
 use crate::transfer::lakes::Lakes;
 use crate::transfer::report::Reporter;
 use crate::transfer::{Cancel, Transfer};
@@ -33,6 +38,8 @@ pub struct Workspace {
     pub repo: Repo,
     /// What is in force.
     pub config: Config,
+    /// How servers are talked to, and with which keys.
+    pub hosts: Arc<Hosts>,
     /// Local objects.
     pub store: Arc<Store>,
     /// What may be owed.
@@ -46,6 +53,7 @@ pub struct Workspace {
     /// Asks to stop.
     pub cancel: Cancel,
     lakes: Arc<Lakes>,
+    opener: Arc<Opener>,
 }
 
 /// Says why a clone could not be opened.
@@ -63,6 +71,17 @@ pub enum Error {
     /// A file.
     #[error(transparent)]
     Path(#[from] PathError),
+}
+
+impl Notes for ServerNotes {
+    fn recall(&self, lake: &LakeUrl) -> Option<String> {
+        Self::recall(self, lake)
+    }
+
+    fn keep(&self, lake: &LakeUrl, line: &str) {
+        // What cannot be kept is learned again.
+        drop(Self::keep(self, lake, line));
+    }
 }
 
 impl GitConfig for Repo {
@@ -107,20 +126,27 @@ impl Workspace {
             (Unknown::PassOver, wrong) => warnings.extend(wrong.map(|error| error.to_string())),
         }
         let store = Store::at(repo.common_dir());
+        let helpers = Helpers::of(&repo);
+        let helpers = move |host: &_, plain_http| helpers.server(host, plain_http);
+        let hosts = Arc::new(Hosts::new(config.clone(), Some(Box::new(helpers))));
         let rewrites = config.clone();
-        let opener = crate::lake::Opener::new(
-            Box::new(|_| Default::default()),
-            Arc::new(crate::lake::s3::Forgetful),
-            Default::default(),
-        );
-        let opener = move |url: &LakeUrl| Ok(opener.open(url, &rewrites.rewritten(url)));
+        let access = Arc::clone(&hosts);
+        let opener = Arc::new(Opener::new(
+            Box::new(move |location| access.access_to(location)),
+            Arc::new(ServerNotes::at(store.root())),
+            Limits { part_bytes: config.part_size, ..Limits::default() },
+        ));
+        let opening = Arc::clone(&opener);
+        let open = move |url: &LakeUrl| opening.open(url, &rewrites.rewritten(url));
         Ok(Self {
             queue: Queue::at(store.root()),
             receipts: Arc::new(Receipts::at(store.root())),
             store: Arc::new(store),
-            lakes: Arc::new(Lakes::new(Box::new(opener))),
+            lakes: Arc::new(Lakes::new(Box::new(open))),
+            opener,
             repo,
             config,
+            hosts,
             warnings,
             reporter,
             cancel,
@@ -139,6 +165,11 @@ impl Workspace {
         }
     }
 
+    /// Opens a lake with the right to declare it: for commands in which the user names the lake.
+    pub fn open_admin(&self, url: &LakeUrl) -> Arc<dyn AdminLake> {
+        self.opener.open_admin(url, &self.config.rewritten(url))
+    }
+
     /// Reads a blob and returns the pointer that it holds, with its very bytes; `None` if it is none.
     ///
     /// # Errors
@@ -154,14 +185,17 @@ impl Workspace {
     /// Returns which remotes data may go to, recording those of the settings at the first use.
     ///
     /// A folder counts at the first use only if it is a lake already: settings that somebody else
-    /// wrote must not make git-lake fill a folder of this machine.
+    /// wrote must not make git-lake fill a folder of this machine. A bucket counts without being
+    /// asked: whether anything may be written there is up to its server, and to who gets keys.
     ///
     /// # Errors
     /// If the record cannot be read or written.
     pub fn accepted(&self) -> Result<Accepted, PathError> {
         let mut accepted = Accepted::load(self.store.root())?;
         if accepted.is_first_use() && !self.config.remotes.is_empty() {
-            let is_lake = |url: &LakeUrl| self.lakes.at(url).declaration().is_ok();
+            let is_lake = |url: &LakeUrl| {
+                url.scheme() == Scheme::S3 || self.lakes.at(url).declaration().is_ok()
+            };
             let urls = self.config.remotes.iter().map(|remote| &remote.url);
             let lakes: BTreeSet<LakeUrl> = urls.filter(|url| is_lake(url)).cloned().collect();
             accepted.add(&lakes)?;
@@ -225,6 +259,7 @@ impl Workspace {
         let Some(settings) = blob.and_then(|blob| parse_blob(&self.repo, blob).ok()) else {
             return;
         };
+        self.hosts.learn(&settings.remotes);
         for remote in settings.remotes {
             let known = self.config.remotes.iter().chain(&self.config.fallbacks);
             if known.into_iter().all(|other| other.url != remote.url) {

@@ -26,6 +26,7 @@ mod settings;
 mod sizes;
 mod stability;
 mod surroundings;
+mod trust;
 mod uploads;
 
 #[test]

@@ -57,6 +57,7 @@ fn the_contract_holds_on_the_server_that_the_environment_names() {
 fn lake_on(server: &S3Server) -> git_lake::lake::s3::S3Lake {
     let lake = Endpoint::of(server).lake("lake");
     lake.declare(None, Creation::IfParentExists).unwrap();
+    lake.check_writable().unwrap();
     server.take_requests();
     lake
 }
@@ -223,6 +224,7 @@ fn least_rights_are_enough() {
     };
     let reader = Endpoint { host: server.host(), keys: keys("reader", "secret") }.lake("lake");
     assert_eq!(read(&reader, sample.name(), 0).unwrap(), b"readable");
+    assert!(matches!(reader.check_writable(), Err(LakeError::ReadOnly { .. })));
     let refused = Sample::new(b"new").put(&reader);
     assert!(matches!(refused, Err(LakeError::ReadOnly { .. })), "{refused:?}");
     // Whoever writes needs no right to delete; the server of these tests gives it to nobody.

@@ -3,13 +3,15 @@
 use std::path::Path;
 
 use super::install::write_filter_config;
-use super::{Context, Error, Exit};
+use super::trust::remember_server;
+use super::{Context, Error, Exit, parse_url};
 use crate::config::file::{self, Remote, Settings, Unknown, is_remote_name};
 use crate::config::{edit, env};
 use crate::digest::HashName;
 use crate::fs::{IoContext as _, Shared, read_small, write_atomic};
-use crate::lake::{self, Creation};
+use crate::lake::{Creation, Declaration, LakeError};
 use crate::lake_url::LakeUrl;
+use crate::lake_url::typed::{Options, TypedUrl};
 use crate::oid::Oid;
 use crate::repo::Repo;
 use crate::repo::gitconfig::{self, ConfigFile};
@@ -23,6 +25,9 @@ const SETTINGS_ATTRIBUTES: &str = ".gitlake.toml merge=lake";
 #[derive(clap::Args)]
 pub struct Args {
     /// Lakes: `file:///folder`, the path of a folder, or `s3://host/bucket`
+    ///
+    /// `s3://USER:PASSWORD@HOST[:PORT]/BUCKET[/PREFIX][?secure=false:region=NAME]` names keys and options,
+    /// and `s3://BUCKET` is a bucket of AWS. Keys go to `git credential`, and into no file of git-lake.
     ///
     /// Without one, and without settings that name any, content goes to a folder of this machine.
     #[arg(value_name = "URL")]
@@ -58,42 +63,54 @@ pub fn run(context: &Context, args: Args) -> super::Result {
     } else {
         Settings::parse(&text, Unknown::Refuse)?
     };
-    let mut urls = Vec::new();
-    for typed in &args.urls {
-        urls.push(parse_url(typed, &context.folder)?);
-    }
+    let site = context.lenient_workspace()?;
+    let parse = |text: &String| parse_url(text, &context.folder, &site.hosts);
+    let typed = args.urls.iter().map(parse).collect::<Result<Vec<_>, Error>>()?;
+    let mut urls: Vec<LakeUrl> = typed.iter().map(|typed| typed.url.clone()).collect();
     let is_local = urls.is_empty() && settings.remotes.is_empty();
     if is_local {
         urls.push(own_folder(&top)?);
     }
     let creation =
         if args.create || is_local { Creation::WithParents } else { Creation::IfParentExists };
-    let site = context.lenient_workspace()?;
     let mut lines = Vec::new();
-    for url in &urls {
+    for (at, url) in urls.iter().enumerate() {
         let known = settings.remotes.iter().find(|remote| remote.url == *url);
         let wanted = args.hash.or_else(|| known.map(|remote| remote.hash));
-        let opener = lake::Opener::new(
-            Box::new(|_| Default::default()),
-            std::sync::Arc::new(lake::s3::Forgetful),
-            Default::default(),
-        );
-        let lake = opener.open_admin(url, &site.config.rewritten(url));
-        let declaration = lake.declare(wanted, creation)?;
+        let declaration = declare(context, &site, url, typed.get(at), wanted, creation)?;
         if known.is_some() {
             continue;
         }
+        let is_readable_only = match site.open_admin(url).check_writable() {
+            Ok(()) => false,
+            Err(LakeError::ReadOnly { .. } | LakeError::HashNotWritable { .. }) => true,
+            Err(error) => return Err(error.into()),
+        };
         let present = Settings::parse(&text, Unknown::PassOver).unwrap_or_default();
         let name = args.name.clone().unwrap_or_else(|| free_name(url, is_local, &present));
         let mut remote = Remote::new(name, url.clone());
         remote.hash = declaration.hash;
-        remote.upload = declaration.hash.is_writable();
+        remote.upload = !is_readable_only;
         remote.local = is_local;
+        if let Some(Options { secure, region }) = typed.get(at).map(|typed| typed.options.clone()) {
+            (remote.secure, remote.region) = (secure, region);
+        }
         text = edit::add_remote(&text, &remote)?;
-        lines.push(format!("Content goes to `{url}` (remote `{}`).", remote.name));
+        lines.push(match is_readable_only {
+            false => format!("Content goes to `{url}` (remote `{}`).", remote.name),
+            true => format!(
+                "Content is read from `{url}` (remote `{}`); you may not add to it.",
+                remote.name
+            ),
+        });
     }
     let mut config = ConfigFile::open(&gitconfig::repository_file(&repo))?;
     write_filter_config(&mut config)?;
+    for typed in &typed {
+        if let Some(server) = site.config.rewritten(&typed.url).server() {
+            remember_server(&mut config, &server, typed.options.secure)?;
+        }
+    }
     if !lines.is_empty() {
         write_atomic(&top.join(file::FILE_NAME), text.as_bytes(), Shared::Yes)?;
     }
@@ -115,14 +132,34 @@ pub fn run(context: &Context, args: Args) -> super::Result {
     Ok(Exit::Done)
 }
 
-/// Parses an address that a person typed; what stands before an `@` or after a `?` is never shown,
-/// since either may hold a secret.
-pub(super) fn parse_url(typed: &str, folder: &Path) -> Result<LakeUrl, Error> {
-    LakeUrl::from_argument(typed, folder).map_err(|source| {
-        let shown = typed.rsplit('@').next().unwrap_or_default();
-        let shown = shown.split('?').next().unwrap_or_default();
-        Error::Url { text: shown.to_owned(), source }
-    })
+/// Declares the lake with what was typed beside its address; keys that its server accepts are kept by
+/// git.
+fn declare(
+    context: &Context,
+    site: &Workspace,
+    url: &LakeUrl,
+    typed: Option<&TypedUrl>,
+    wanted: Option<HashName>,
+    creation: Creation,
+) -> Result<Declaration, Error> {
+    if let Some(typed) = typed {
+        site.hosts.hear(typed);
+    }
+    let declared = site.open_admin(url).declare(wanted, creation);
+    match (&declared, typed) {
+        (Ok(_), Some(TypedUrl { keys: Some(keys), .. })) => {
+            site.hosts.keep(&site.config.rewritten(url), keys);
+        }
+        (Err(error), Some(typed)) if error.is_unreachable() => {
+            typed.doubt().iter().for_each(|doubt| context.ui.warning(doubt));
+        }
+        _ => {}
+    }
+    let declaration = declared?;
+    if let Some(why) = &declaration.assumed {
+        context.ui.warning(&format!("`{url}` is used with {} names: {why}.", declaration.hash));
+    }
+    Ok(declaration)
 }
 
 /// Returns the folder lake that a repository gets when nobody named one.

@@ -1,12 +1,14 @@
 //! One verb, one file: the order of steps, no algorithms.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::config::file::{SettingsError, Unknown};
+use crate::config::hosts::Hosts;
 use crate::fs::PathError;
 use crate::lake::LakeError;
 use crate::lake_url::ParseUrlError;
+use crate::lake_url::typed::{Surroundings, TypedUrl, without_secrets};
 use crate::proof;
 use crate::repo::{self, Repo};
 use crate::transfer::Cancel;
@@ -142,6 +144,15 @@ impl Context {
             .ok_or_else(|| Error::Refused("A bare repository has no work tree for this".into()))?;
         Ok((repo, top))
     }
+}
+
+/// Parses an address that a person typed, relative to `folder`.
+fn parse_url(typed: &str, folder: &Path, hosts: &Hosts) -> std::result::Result<TypedUrl, Error> {
+    // Only the short form of a bucket needs to know what is around.
+    let is_bucket = typed.get(..3).is_some_and(|scheme| scheme.eq_ignore_ascii_case("s3:"));
+    let around = if is_bucket { hosts.surroundings().aws.clone() } else { Surroundings::default() };
+    TypedUrl::parse(typed, folder, &around)
+        .map_err(|source| Error::Url { text: without_secrets(typed).to_owned(), source })
 }
 
 /// Words a count of things.

@@ -24,6 +24,12 @@ pub fn add_remote(text: &str, remote: &Remote) -> Result<String, SettingsError> 
     let mut table = Table::new();
     table.insert("name", value(&remote.name));
     table.insert("url", value(remote.url.to_string()));
+    if let Some(region) = &remote.region {
+        table.insert("region", value(region));
+    }
+    if let Some(secure) = remote.secure {
+        table.insert("secure", value(secure));
+    }
     let mut set_flag = |key: &str, flag: bool, default: bool| {
         if flag != default {
             table.insert(key, value(flag));
@@ -102,6 +108,7 @@ mod tests {
         let url = LakeUrl::parse("file:///new").expect("an address");
         let mut remote = Remote::new("new".into(), url);
         remote.local = true;
+        (remote.region, remote.secure) = (Some("eu-west-1".into()), Some(false));
         let text = add_remote(TWO, &remote).expect("adds");
         assert!(text.starts_with(TWO.trim_end()), "{text}");
         assert!(text.contains("# ours") && text.contains("# keep"));

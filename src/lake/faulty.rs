@@ -267,6 +267,10 @@ impl AdminLake for FaultyLake {
     ) -> Result<Declaration, LakeError> {
         self.call(Call::Declare, || self.inner.declare(wanted, creation))
     }
+
+    fn check_writable(&self) -> Result<(), LakeError> {
+        self.inner.check_writable()
+    }
 }
 
 #[cfg(test)]

@@ -240,6 +240,10 @@ impl AdminLake for MemoryLake {
         state.declaration = Some(declaration.clone());
         Ok(declaration)
     }
+
+    fn check_writable(&self) -> Result<(), LakeError> {
+        self.reach().map(|_| ())
+    }
 }
 
 #[cfg(test)]

@@ -141,4 +141,10 @@ pub trait AdminLake: WriteLake {
         wanted: Option<HashName>,
         creation: Creation,
     ) -> Result<Declaration, LakeError>;
+
+    /// Makes sure that objects could be added now, and learns how; leaves no object.
+    ///
+    /// # Errors
+    /// [`LakeError::ReadOnly`] if the lake may only be read.
+    fn check_writable(&self) -> Result<(), LakeError>;
 }

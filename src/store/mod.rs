@@ -25,6 +25,7 @@ pub mod fill_journal;
 pub mod materialize;
 pub mod queue;
 pub mod receipts;
+pub mod servers;
 pub mod stage;
 mod unsynced;
 

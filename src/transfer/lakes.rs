@@ -12,7 +12,7 @@ use crate::lake_url::LakeUrl;
 const FAILURES_UNTIL_UNWELL: u32 = 3;
 
 /// Opens the lake of an address; does no I/O.
-pub type Opener = Box<dyn Fn(&LakeUrl) -> Result<Arc<dyn WriteLake>, LakeError> + Send + Sync>;
+pub type Opener = Box<dyn Fn(&LakeUrl) -> Arc<dyn WriteLake> + Send + Sync>;
 
 /// Opens lakes at first need and keeps them.
 pub struct Lakes {
@@ -20,9 +20,9 @@ pub struct Lakes {
     open: Mutex<HashMap<LakeUrl, Arc<OpenLake>>>,
 }
 
-/// A lake that was asked for, whether it could be reached or not.
+/// A lake that was asked for, whether it can be reached or not.
 pub struct OpenLake {
-    lake: Result<Arc<dyn WriteLake>, LakeError>,
+    lake: Arc<dyn WriteLake>,
     declaration: OnceLock<Result<Declaration, LakeError>>,
     failures: AtomicU32,
     last_failure: Mutex<Option<LakeError>>,
@@ -63,7 +63,7 @@ impl OpenLake {
             return Err(error.clone());
         }
         self.declaration()?;
-        self.lake.as_deref().map_err(Clone::clone)
+        Ok(&*self.lake)
     }
 
     /// Returns what the lake declares, read once for all.
@@ -71,14 +71,13 @@ impl OpenLake {
     /// # Errors
     /// Why it cannot be read.
     pub fn declaration(&self) -> Result<&Declaration, LakeError> {
-        let lake = self.lake.as_ref().map_err(Clone::clone)?;
-        let declaration = self.declaration.get_or_init(|| lake.declaration());
+        let declaration = self.declaration.get_or_init(|| self.lake.declaration());
         declaration.as_ref().map_err(Clone::clone)
     }
 
-    /// Returns how many requests at once the lake gains from; one is enough for a lake that is none.
+    /// Returns how many requests at once the lake gains from.
     pub fn side_by_side(&self) -> usize {
-        self.lake.as_ref().map_or(1, |lake| lake.capabilities().side_by_side)
+        self.lake.capabilities().side_by_side
     }
 
     /// Hears how a request went, to tell whether the lake is well.

@@ -69,7 +69,7 @@ fn folders() -> crate::lake::Opener {
 
 fn opener() -> crate::transfer::lakes::Opener {
     let folders = folders();
-    Box::new(move |url| Ok(folders.open(url, url)))
+    Box::new(move |url| folders.open(url, url))
 }
 
 /// Forgets what is stored, as another clone would not have it.

@@ -205,4 +205,8 @@ impl AdminLake for FolderLake {
     ) -> Result<Declaration, LakeError> {
         tags::declare(&self.url, &self.folder, wanted, creation)
     }
+
+    fn check_writable(&self) -> Result<(), LakeError> {
+        put::check(self)
+    }
 }

@@ -10,7 +10,7 @@ use super::{FolderLake, staging};
 use crate::digest::{COPY_BUFFER_BYTES, HashName};
 use crate::fs::{self, IoContext as _, PathError, Shared, platform, sync, unix_now};
 use crate::lake::upload::CopyError;
-use crate::lake::{LakeError, Observer, Proof, Put, ReadLake as _, Upload};
+use crate::lake::{LakeError, Observer, Proof, Put, ReadLake as _, Unobserved, Upload};
 
 /// From this age on, finding an object renews its date.
 const RENEW_AFTER_SECONDS: u64 = 7 * 24 * 60 * 60;
@@ -47,6 +47,13 @@ pub(super) fn put(
     });
     let steps = named.collect();
     batch.sync_names(steps)
+}
+
+/// Stages nothing, where objects would be staged.
+pub(super) fn check(lake: &FolderLake) -> Result<(), LakeError> {
+    let batch = Batch::open(lake, &Unobserved)?;
+    let staged = fs::stage(&batch.staging, Shared::Yes);
+    staged.map(drop).map_err(|error| LakeError::writing(&lake.url, error))
 }
 
 struct Batch<'a> {

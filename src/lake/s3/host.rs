@@ -30,7 +30,7 @@ use super::Limits;
 use super::failure::{Refusal, Trouble};
 use super::http;
 use super::keys::{self, Found};
-use crate::access::{Access, Withheld};
+use crate::access::Access;
 use crate::lake_url::host::aws_endpoint;
 
 /// Attempts for one request; those after the first wait for a growing, random time.
@@ -245,16 +245,7 @@ impl Host {
         let notes = self.ring.lock().await.notes.clone();
         let mut text = match (&session.found, self.access.withheld) {
             (Some(found), _) => format!("it was asked with the keys from {}", found.origin),
-            (None, Some(Withheld::Untrusted)) => format!(
-                "it was asked without keys, since `{0}` is not trusted with yours \
-                 (`git lake trust {0}`)",
-                self.name
-            ),
-            (None, Some(Withheld::PlainHttp)) => format!(
-                "it was asked without keys, since plain http would show them \
-                 (`git lake trust --insecure-http {}`)",
-                self.name
-            ),
+            (None, Some(withheld)) => withheld.explain(&self.name),
             (None, None) => "it was asked without keys".to_owned(),
         };
         let mut looked = notes;

@@ -67,12 +67,16 @@ pub(super) async fn of(lake: &S3Lake) -> Result<Manners, Trouble> {
     let manners = match noted {
         _ if lake.host().is_aws() => Manners { conditions: true, checksums: true },
         Some(manners) => manners,
-        None => {
-            let manners = probe(lake).await?;
-            lake.server.notes.keep(&lake.url, &manners.line());
-            manners
-        }
+        None => return try_out(lake).await,
     };
+    *lake.manners.lock().expect("no holder panics") = Some(manners);
+    Ok(manners)
+}
+
+/// Finds out how the lake's server behaves by uploading something to it.
+pub(super) async fn try_out(lake: &S3Lake) -> Result<Manners, Trouble> {
+    let manners = probe(lake).await?;
+    lake.server.notes.keep(&lake.url, &manners.line());
     *lake.manners.lock().expect("no holder panics") = Some(manners);
     Ok(manners)
 }

@@ -244,9 +244,11 @@ impl AdminLake for S3Lake {
     ) -> Result<Declaration, LakeError> {
         let declaration = block_on(tags::declare(self, wanted, creation))?;
         self.remember(&declaration);
-        // Whoever names a lake learns how its server behaves before anything is sent to it. A lake
-        // that may only be read has no answer, and needs none.
-        drop(block_on(manners::of(self)));
         Ok(declaration)
+    }
+
+    fn check_writable(&self) -> Result<(), LakeError> {
+        let tried = block_on(manners::try_out(self));
+        tried.map(drop).map_err(|trouble| self.error(trouble, Doing::Writing))
     }
 }
