@@ -102,11 +102,13 @@ fn a_kill_during_the_upload_leaves_it_owed() {
     let env = TestEnv::new();
     let (repo, lake) = env.tracked("work");
     write_many(&repo, COUNT);
+    let empty = files_below(&lake.path);
     let note = repo.note_filter_pid();
     let mut git = repo.start(&["add", "."]);
     let pid = noted_pid(&note);
     wait_until("the upload has begun", || {
-        lake.path.join(".lake-tmp").exists() || git.try_wait().unwrap().is_some()
+        let has_begun = files_below(&lake.path) > empty;
+        has_begun || git.try_wait().unwrap().is_some()
     });
     // Too late is possible and harmless; git does not look at how its filter ends.
     if git.try_wait().unwrap().is_none() {
