@@ -7,7 +7,9 @@ use std::collections::{BTreeMap, HashSet};
 
 use crate::config::file::Remote;
 use crate::fs::PathError;
+use crate::lake::LakeId;
 use crate::lake_url::{LakeUrl, SourceUrl};
+use crate::object_name::ObjectName;
 use crate::owed;
 use crate::pointer::{MAX_POINTER_BYTES, Parsed, Pointer, PointerError};
 use crate::repo::attributes::LakePaths;
@@ -260,33 +262,31 @@ fn upload_elsewhere<'a>(
     pay(site, owed, verdict)
 }
 
-/// Asks the lakes that are named for what no receipt proves.
+/// Asks the lakes that are named for what no receipt proves, each lake once for all.
 fn ask_lakes<'a>(site: &Workspace, items: impl Iterator<Item = &'a Item>) -> Result<(), PathError> {
-    let transfer = site.transfer();
+    let mut wanted: BTreeMap<LakeUrl, BTreeMap<ObjectName, u64>> = BTreeMap::new();
     for item in items {
         for source in site.config.candidates(&item.pointer, &item.path) {
-            let open = transfer.lakes.at(&source.lake);
-            let found = open.usable().and_then(|lake| {
-                let found = lake.stat(&source.name);
-                open.note(&found);
-                found
-            });
-            if let Ok(Some(info)) = found
-                && info.size == item.pointer.size()
-            {
-                record(site, &source, info.size)?;
-            }
+            let names = wanted.entry(source.lake).or_default();
+            names.insert(source.name, item.pointer.size());
         }
     }
-    Ok(())
-}
-
-fn record(site: &Workspace, source: &SourceUrl, size: u64) -> Result<(), PathError> {
     let transfer = site.transfer();
-    let open = transfer.lakes.at(&source.lake);
-    let id = open.declaration().ok().and_then(|declaration| declaration.id.clone());
-    let proof = (source.name.clone(), size, Strength::Size);
-    site.receipts.add(&source.lake, id.as_ref().map(crate::lake::LakeId::as_str), &[proof])
+    for (url, names) in wanted {
+        let open = transfer.lakes.at(&url);
+        let (names, sizes): (Vec<ObjectName>, Vec<u64>) = names.into_iter().unzip();
+        let Ok(lake) = open.usable() else { continue };
+        let mut proofs = Vec::new();
+        for ((name, size), answer) in names.iter().zip(sizes).zip(lake.stat_all(&names)) {
+            open.note(&answer);
+            if answer.ok().flatten().is_some_and(|info| info.size == size) {
+                proofs.push((name.clone(), size, Strength::Size));
+            }
+        }
+        let id = open.declaration().ok().and_then(|declaration| declaration.id.as_ref());
+        site.receipts.add(&url, id.map(LakeId::as_str), &proofs)?;
+    }
+    Ok(())
 }
 
 /// Says why nobody else could get the item.
