@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, HashSet};
 use crate::config::file::Remote;
 use crate::fs::PathError;
 use crate::lake::LakeId;
-use crate::lake_url::{LakeUrl, SourceUrl};
+use crate::lake_url::LakeUrl;
 use crate::object_name::ObjectName;
 use crate::owed;
 use crate::pointer::{MAX_POINTER_BYTES, Parsed, Pointer, PointerError};
