@@ -30,7 +30,7 @@
 //! One outside thing each:
 //! - [`config`]: `.gitlake.toml` and git's configuration, resolved; which remotes a path goes to, and
 //!   which keys a server may have.
-//! - [`lake`]: the traits of a lake, and lakes in folders.
+//! - [`lake`]: the traits of a lake, and lakes in folders and in buckets.
 //! - [`repo`]: git: its index, objects, attributes, history, settings, hooks, and its program.
 //! - [`store`]: local objects, claims of uploads, receipts.
 //!
@@ -52,7 +52,7 @@
 //! | where | what | owner |
 //! |---|---|---|
 //! | git's object database | pointers | git; read by [`repo`] |
-//! | `<git common dir>/lake/v1/` | objects, claims, receipts, files to fill | [`store`] |
+//! | `<git common dir>/lake/v1/` | objects, claims, receipts, files to fill, notes on servers | [`store`] |
 //! | `<git common dir>/lake/v1/accepted` | remotes that may be written to | [`config::accepted`] |
 //! | `.gitlake.toml` | remotes | [`config::file`] |
 //! | `.gitattributes` | which paths are tracked | [`commands::track`] |
