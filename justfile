@@ -8,7 +8,7 @@ clippy:
     cargo clippy --all-targets -- -D warnings
 
 test:
-    cargo test
+    tests/s3/seaweedfs.sh cargo test
 
 doc:
     RUSTDOCFLAGS="-D warnings" cargo doc --no-deps
