@@ -21,8 +21,11 @@ fn runtime() -> &'static Runtime {
 }
 
 /// Runs a future to its end on this thread, which must not be one of the runtime's.
+///
+/// What is uploaded may be read from another bucket while the upload is driven by the same thread,
+/// so this may happen within itself.
 pub(super) fn block_on<F: Future>(future: F) -> F::Output {
-    runtime().block_on(future)
+    tokio::task::block_in_place(|| runtime().block_on(future))
 }
 
 /// Returns a handle that starts tasks of their own.
