@@ -54,7 +54,11 @@ pub(super) async fn put(
             return Ok(Put::Created);
         };
         parts.abort().await;
-        if trouble.says(Refusal::is_precondition) || trouble.says(Refusal::is_conflict) {
+        if trouble.says(Refusal::is_precondition)
+            || trouble.says(Refusal::is_conflict)
+            // The answer to the completion was lost, or somebody gave the upload up.
+            || trouble.says(|refusal| &*refusal.code == "NoSuchUpload")
+        {
             continue;
         }
         if manners.conditions && trouble.says(put::refuses_conditions) {
