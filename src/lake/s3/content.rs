@@ -68,6 +68,7 @@ pub(super) fn get(lake: &S3Lake, name: &ObjectName, from: u64) -> Result<ObjectC
         current: Some(Source::Here(Box::new(first))),
         ahead: VecDeque::new(),
         piece: Bytes::new(),
+        is_broken: false,
     };
     Ok(ObjectContent { size: answer.size, reader: Box::new(reader) })
 }
@@ -180,9 +181,12 @@ impl Piecewise {
             None => {
                 let output = self.object.ask(self.at, self.end - 1, self.etag.as_deref()).await?;
                 let answer = Answer::of(&output, self.at)?;
-                if answer.first != self.at || answer.end != self.end {
+                if answer.first > self.at || answer.end != self.end {
                     return Err(Trouble::Settings("The object changed while it was read".into()));
                 }
+                // A server that knows no ranges begins anew.
+                self.skip += self.at - answer.first;
+                self.at = answer.first;
                 self.body.insert(output.body)
             }
         };
@@ -211,6 +215,8 @@ struct Ranges {
     current: Option<Source>,
     ahead: VecDeque<(Pieces, budget::Room)>,
     piece: Bytes,
+    /// Some bytes could not be had, so those behind them must not follow.
+    is_broken: bool,
 }
 
 enum Source {
@@ -243,6 +249,9 @@ impl Ranges {
     }
 
     fn fill(&mut self) -> io::Result<()> {
+        if self.is_broken {
+            return Err(io::Error::other("Reading broke off before"));
+        }
         while self.piece.is_empty() {
             self.look_ahead();
             let next = match &mut self.current {
@@ -251,7 +260,11 @@ impl Ranges {
                 Some(Source::Task(receiver, _)) => block_on(receiver.recv()),
             };
             match next {
-                Some(piece) => self.piece = piece?,
+                Some(Ok(piece)) => self.piece = piece,
+                Some(Err(error)) => {
+                    self.is_broken = true;
+                    return Err(error);
+                }
                 None => {
                     self.current = match self.ahead.pop_front() {
                         Some((receiver, room)) => Some(Source::Task(receiver, room)),
