@@ -21,6 +21,8 @@ mod pushes;
 mod round_trips;
 mod s3_faults;
 mod s3_lakes;
+mod s3_large;
+mod s3_ranges;
 mod s3_server;
 mod settings;
 mod sizes;

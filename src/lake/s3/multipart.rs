@@ -97,8 +97,11 @@ async fn found(
 
 /// Returns the size of each part but the last.
 fn part_bytes(lake: &S3Lake, size: u64) -> u64 {
-    let needed = size.div_ceil(MAX_PARTS).next_multiple_of(PART_UNIT_BYTES);
-    lake.server.limits.part_bytes.max(needed)
+    large_enough(lake.server.limits.part_bytes, size)
+}
+
+fn large_enough(usual: u64, size: u64) -> u64 {
+    usual.max(size.div_ceil(MAX_PARTS).next_multiple_of(PART_UNIT_BYTES))
 }
 
 /// Computes what a server tells of an object that was uploaded in these parts.
@@ -301,5 +304,25 @@ fn send_part(
         let sent = sent.await?;
         let part = CompletedPart::builder().part_number(number).set_checksum_sha256(checksum);
         Ok(part.set_e_tag(sent.e_tag().map(str::to_owned)).build())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_grow_where_ten_thousand_would_not_be_enough() {
+        const USUAL: u64 = 8 << 20;
+        let most = USUAL * MAX_PARTS;
+        assert_eq!(large_enough(USUAL, USUAL + 1), USUAL);
+        assert_eq!(large_enough(USUAL, most), USUAL);
+        assert_eq!(large_enough(USUAL, most + 1), USUAL + PART_UNIT_BYTES);
+        for size in [most + 1, 1 << 40, 5 << 40, (5 << 40) - 1] {
+            let part = large_enough(USUAL, size);
+            assert!(size.div_ceil(part) <= MAX_PARTS && part % PART_UNIT_BYTES == 0, "{size}");
+        }
+        // The largest size that a pointer can have is not cut in a way that overflows.
+        assert!((1_u64 << 63).div_ceil(large_enough(USUAL, 1 << 63)) <= MAX_PARTS);
     }
 }

@@ -37,6 +37,8 @@ pub(crate) struct Behaviour {
     pub(crate) list_allowed: bool,
     /// If false, deleting objects answers 403. Ending an upload is not deleting.
     pub(crate) delete_allowed: bool,
+    /// If false, GET of a range answers 200 with the whole object.
+    pub(crate) ranges: bool,
     /// Fewest bytes of a part that is not the last of its upload.
     pub(crate) smallest_part: u64,
     /// When set, requests that are signed for another region answer 400
@@ -56,6 +58,7 @@ impl Default for Behaviour {
             public_read: false,
             list_allowed: true,
             delete_allowed: false,
+            ranges: true,
             smallest_part: 0,
             region: None,
             clock_ahead: 0,

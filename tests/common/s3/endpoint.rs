@@ -1,13 +1,17 @@
 //! A lake in a bucket of some server, opened as git-lake opens it.
 
+use std::io::{self, Read};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use git_lake::access::{Access, KeySource, Keys};
+use git_lake::digest::HashName;
 use git_lake::lake::s3::{Forgetful, Limits, S3Lake, Server};
+use git_lake::lake::{LakeError, Observer, Put, Upload, WriteLake as _};
 use git_lake::lake_url::LakeUrl;
 use git_lake::lake_url::typed::{Surroundings, TypedUrl};
+use git_lake::object_name::ObjectName;
 
 use super::{KEY, S3Server, client};
 
@@ -73,6 +77,21 @@ impl Endpoint {
         let put = self.client().put_object().bucket(bucket).key(key).body(client::bytes(bytes));
         client::run(put.send()).unwrap();
     }
+}
+
+/// Opens the bytes of an upload, as often as they are wanted.
+pub(crate) type Open<'a> = &'a (dyn Fn() -> io::Result<Box<dyn Read + Send>> + Sync);
+
+/// Uploads one object whose bytes may be others than its name says.
+pub(crate) fn put_from(
+    lake: &S3Lake,
+    name: &ObjectName,
+    size: usize,
+    open: Open<'_>,
+    observer: &dyn Observer,
+) -> Result<Put, LakeError> {
+    let upload = Upload { name, hash: HashName::Sha256, size: size as u64, open };
+    lake.put(&[upload], observer).remove(0)
 }
 
 /// Returns a name that no other bucket of this run has.

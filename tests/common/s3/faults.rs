@@ -33,6 +33,8 @@ pub(crate) enum Fault {
     Truncate(usize),
     /// One byte of the body of the answer is another.
     FlipByte(usize),
+    /// A header of the answer says something else.
+    Header(&'static str, &'static str),
     /// No answer ever comes, and the body of the request is not read.
     Stall,
     /// The request waits, and is done then.
@@ -106,7 +108,13 @@ impl Fault {
     }
 
     /// Changes the answer of the storage.
-    pub(super) async fn spoil(&self, answer: Response<Body>) -> Result<Response<Body>, StdError> {
+    pub(super) async fn spoil(
+        &self,
+        mut answer: Response<Body>,
+    ) -> Result<Response<Body>, StdError> {
+        if let Self::Header(name, value) = self {
+            add_header(&mut answer, name, value);
+        }
         let (Self::Truncate(_) | Self::FlipByte(_)) = self else { return Ok(answer) };
         let (mut parts, body) = answer.into_parts();
         if body.is_end_stream() {

@@ -127,6 +127,14 @@ impl S3Server {
         self.bucket(bucket, |bucket| bucket.objects.remove(key));
     }
 
+    /// Gives an object another key; all that is known of it stays.
+    pub(crate) fn rename(&self, bucket: &str, from: &str, to: &str) {
+        self.bucket(bucket, |bucket| {
+            let object = bucket.objects.remove(from).unwrap();
+            bucket.objects.insert(to.to_owned(), object);
+        });
+    }
+
     /// Returns the bytes of an object.
     pub(crate) fn object(&self, bucket: &str, key: &str) -> Option<Vec<u8>> {
         self.bucket(bucket, |bucket| bucket.objects.get(key).map(|object| object.bytes.to_vec()))

@@ -144,6 +144,7 @@ impl S3 for Storage {
     ) -> S3Result<S3Response<GetObjectOutput>> {
         let input = request.input;
         let mut state = self.state();
+        let with_ranges = state.behaviour.ranges;
         let object = state.object(&input.bucket, &input.key)?;
         object.check_read(input.if_match.as_ref(), input.if_none_match.as_ref())?;
         let size = object.bytes.len();
@@ -156,7 +157,7 @@ impl S3 for Storage {
             ..Default::default()
         };
         let mut bytes = object.bytes.clone();
-        if let Some(range) = input.range {
+        if let Some(range) = input.range.filter(|_| with_ranges) {
             let range = range
                 .check(size as u64)
                 .map_err(|_| s3_error!(InvalidRange, "The requested range is not satisfiable"))?;
