@@ -42,7 +42,14 @@ pub(super) fn get(lake: &S3Lake, name: &ObjectName, from: u64) -> Result<ObjectC
             Err(trouble) => Err(trouble),
         }
     });
-    let reading = |trouble| lake.error(trouble, Doing::Reading(name));
+    let reading = |mut trouble: Trouble| {
+        if trouble.says(Refusal::is_nowhere)
+            && let Err(other) = block_on(lake.reach())
+        {
+            trouble = other;
+        }
+        lake.error(trouble, Doing::Reading(name))
+    };
     let Some(output) = opened.map_err(reading)? else {
         let head = block_on(lake.head(&object.key)).map_err(reading)?;
         let absent = || LakeError::Absent { object: lake.url.source(name.clone()) };

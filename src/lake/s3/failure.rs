@@ -92,6 +92,11 @@ impl Refusal {
         self.status == 404 && !self.is_no_bucket()
     }
 
+    /// Returns true for a "not found" in no words of S3: a web server, or an answer to HEAD.
+    pub(super) fn is_nowhere(&self) -> bool {
+        self.is_not_found() && self.code.is_empty()
+    }
+
     pub(super) fn is_no_bucket(&self) -> bool {
         &*self.code == "NoSuchBucket"
     }
