@@ -1,6 +1,7 @@
 //! From a place where keys may be to something that signs requests.
 
-use std::sync::Arc;
+use std::fmt;
+use std::sync::{Arc, Mutex};
 
 use aws_config::BehaviorVersion;
 use aws_config::ecs::EcsCredentialsProvider;
@@ -10,7 +11,7 @@ use aws_config::provider_config::ProviderConfig;
 use aws_config::web_identity_token::WebIdentityTokenCredentialsProvider;
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::error::CredentialsError;
-use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
+use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider, future};
 use aws_sdk_s3::config::Region;
 
 use super::http;
@@ -92,9 +93,38 @@ async fn resolve(
     origin: String,
 ) -> Result<Option<Found>, String> {
     match provider.provide_credentials().await {
-        Ok(_) => Ok(Some(Found { provider, origin, helped: None })),
+        Ok(first) => {
+            let provider = Asked { first: Mutex::new(Some(first)), provider };
+            let provider = SharedCredentialsProvider::new(provider);
+            Ok(Some(Found { provider, origin, helped: None }))
+        }
         Err(CredentialsError::CredentialsNotLoaded(_)) => Ok(None),
         Err(error) => Err(super::failure::deepest(&error)),
+    }
+}
+
+/// A provider that was asked once to see if it has keys, and whose answer is not lost: programs and
+/// services behind it are slow, and some ask a person.
+struct Asked {
+    first: Mutex<Option<Credentials>>,
+    provider: SharedCredentialsProvider,
+}
+
+impl ProvideCredentials for Asked {
+    fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
+    where
+        Self: 'a,
+    {
+        match self.first.lock().expect("no holder panics").take() {
+            Some(first) => future::ProvideCredentials::ready(Ok(first)),
+            None => self.provider.provide_credentials(),
+        }
+    }
+}
+
+impl fmt::Debug for Asked {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("keys that were asked for once")
     }
 }
 
