@@ -320,7 +320,10 @@ mod tests {
         assert_eq!(large_enough(USUAL, most + 1), USUAL + PART_UNIT_BYTES);
         for size in [most + 1, 1 << 40, 5 << 40, (5 << 40) - 1] {
             let part = large_enough(USUAL, size);
-            assert!(size.div_ceil(part) <= MAX_PARTS && part % PART_UNIT_BYTES == 0, "{size}");
+            assert!(
+                size.div_ceil(part) <= MAX_PARTS && part.is_multiple_of(PART_UNIT_BYTES),
+                "{size}"
+            );
         }
         // The largest size that a pointer can have is not cut in a way that overflows.
         assert!((1_u64 << 63).div_ceil(large_enough(USUAL, 1 << 63)) <= MAX_PARTS);

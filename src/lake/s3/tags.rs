@@ -72,7 +72,7 @@ pub(super) async fn read(lake: &S3Lake) -> Result<Tags, Trouble> {
         Err(trouble) if trouble.says(Refusal::is_nowhere) => {
             Err(Trouble::Settings("What answers there does not speak S3".into()))
         }
-        Err(trouble) if trouble.says(|refusal| is_without_tags(refusal)) => {
+        Err(trouble) if trouble.says(is_without_tags) => {
             let refusal = trouble.refusal().expect("it says something");
             let code = if refusal.code.is_empty() { "nothing" } else { &refusal.code };
             Ok(Tags::Unreadable(format!("its tags cannot be read (`{code}`)").into()))
