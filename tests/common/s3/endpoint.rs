@@ -94,6 +94,17 @@ pub(crate) fn put_from(
     lake.put(&[upload], observer).remove(0)
 }
 
+/// Returns all that an error says, one cause after the other.
+pub(crate) fn words(error: &LakeError) -> String {
+    let mut words = error.to_string();
+    let mut cause = std::error::Error::source(error);
+    while let Some(error) = cause {
+        words += &format!(": {error}");
+        cause = error.source();
+    }
+    words
+}
+
 /// Returns a name that no other bucket of this run has.
 pub(crate) fn new_bucket() -> String {
     static NUMBER: AtomicU32 = AtomicU32::new(0);

@@ -14,6 +14,7 @@ mod multipart;
 mod operations;
 mod recorded;
 mod storage;
+pub(crate) mod web;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
