@@ -77,7 +77,7 @@ impl Withheld {
     /// Says why a server was asked without keys, and how to change that, in words that fit behind
     /// an error: "asked without keys: …".
     pub fn explain(self, host: &str) -> String {
-        let quoted = if host.contains('[') { format!("'{host}'") } else { host.to_owned() };
+        let quoted = quoted(host);
         match self {
             Self::Untrusted => format!(
                 "asked without keys: `{host}` is not trusted with yours (`git lake trust {quoted}`)"
@@ -88,6 +88,11 @@ impl Withheld {
             ),
         }
     }
+}
+
+/// Writes a host as an argument of a command that is typed; brackets would be taken for a pattern.
+pub fn quoted(host: &str) -> String {
+    if host.contains('[') { format!("'{host}'") } else { host.to_owned() }
 }
 
 /// How requests to the server of one bucket are made, and what they may carry.

@@ -30,7 +30,7 @@ use super::Limits;
 use super::failure::{Refusal, Trouble};
 use super::http;
 use super::keys::{self, Found};
-use crate::access::Access;
+use crate::access::{Access, quoted};
 use crate::lake_url::host::aws_endpoint;
 
 /// Attempts for one request; those after the first wait for a growing, random time.
@@ -153,9 +153,10 @@ impl Host {
             Trouble::Settings(text) if &*text == "The server does not speak https" => {
                 Trouble::Settings(
                     format!(
-                        "`{0}` does not speak https; if plain http is meant: \
-                         `git lake trust --insecure-http {0}`",
-                        self.name
+                        "`{}` does not speak https; if plain http is meant: \
+                         `git lake trust --insecure-http {}`",
+                        self.name,
+                        quoted(&self.name)
                     )
                     .into(),
                 )
@@ -245,7 +246,7 @@ impl Host {
         let notes = self.ring.lock().await.notes.clone();
         let mut text = match (&session.found, self.access.withheld) {
             (Some(found), _) => format!("it was asked with the keys from {}", found.origin),
-            (None, Some(withheld)) => withheld.explain(&self.name),
+            (None, Some(withheld)) => format!("it was {}", withheld.explain(&self.name)),
             (None, None) => "it was asked without keys".to_owned(),
         };
         let mut looked = notes;
