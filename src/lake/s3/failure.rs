@@ -4,6 +4,7 @@ use std::error::Error as StdError;
 use std::sync::Arc;
 use std::time::Duration;
 
+use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_s3::config::http::HttpResponse;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 
@@ -159,6 +160,7 @@ impl Trouble {
             SdkError::ResponseError(response) if !response.raw().status().is_success() => {
                 Self::Refused(Box::new(refusal(response.raw(), "", "")))
             }
+            _ if is_about_keys(&error) => Self::Keys(deepest(&error).into()),
             SdkError::DispatchFailure(failure) => {
                 let text = deepest(&error);
                 let connector = failure.as_connector_error();
@@ -173,7 +175,7 @@ impl Trouble {
                 }
             }
             SdkError::TimeoutError(_) => Self::Network("There was no answer in time".into()),
-            SdkError::ConstructionFailure(_) => Self::Keys(deepest(&error).into()),
+            SdkError::ConstructionFailure(_) => Self::Settings(deepest(&error).into()),
             _ => Self::Network(deepest(&error).into()),
         }
     }
@@ -287,6 +289,18 @@ fn element<'a>(xml: &'a str, name: &str) -> Option<&'a str> {
     let (_, rest) = xml.split_once(&format!("<{name}>"))?;
     let (text, _) = rest.split_once(&format!("</{name}>"))?;
     Some(text)
+}
+
+/// Returns true if there were no keys to sign a request with, so that it was not sent.
+fn is_about_keys(error: &(dyn StdError + 'static)) -> bool {
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        if error.is::<CredentialsError>() {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
 }
 
 /// Returns the words of the innermost cause, which says most of an error of the network.
