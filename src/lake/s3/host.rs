@@ -175,7 +175,8 @@ impl Host {
         let mut found = None;
         while let (None, Some(source)) = (&found, self.access.sources.get(ring.looked)) {
             ring.looked += 1;
-            match keys::look(source, &self.access, &region).await {
+            let patience = self.limits.connect + self.limits.stall;
+            match keys::look(source, &self.access, &region, patience).await {
                 Ok(keys) => {
                     if keys.is_none() {
                         ring.notes.push(format!("{} had none", source.describe()));

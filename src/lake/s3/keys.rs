@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use aws_config::BehaviorVersion;
 use aws_config::ecs::EcsCredentialsProvider;
@@ -28,7 +29,7 @@ pub(super) struct Found {
     pub(super) helped: Option<(Arc<dyn CredentialHelper>, Keys)>,
 }
 
-/// Looks for keys in one place.
+/// Looks for keys in one place, and gives up when a service or program says nothing for `patience`.
 ///
 /// # Errors
 /// Why a place that should have keys has none that work; `Ok(None)` if there simply are none.
@@ -36,6 +37,7 @@ pub(super) async fn look(
     source: &KeySource,
     access: &Access,
     region: &str,
+    patience: Duration,
 ) -> Result<Option<Found>, String> {
     let origin = source.describe();
     match source {
@@ -57,22 +59,22 @@ pub(super) async fn look(
             if let Some(name) = name {
                 builder = builder.profile_name(name);
             }
-            resolve(SharedCredentialsProvider::new(builder.build()), origin).await
+            resolve(SharedCredentialsProvider::new(builder.build()), origin, patience).await
         }
         KeySource::WebIdentity => {
             let builder = WebIdentityTokenCredentialsProvider::builder();
             let provider = builder.configure(&configuration(access, region)?).build();
-            resolve(SharedCredentialsProvider::new(provider), origin).await
+            resolve(SharedCredentialsProvider::new(provider), origin, patience).await
         }
         KeySource::Container => {
             let builder = EcsCredentialsProvider::builder();
             let provider = builder.configure(&configuration(access, region)?).build();
-            resolve(SharedCredentialsProvider::new(provider), origin).await
+            resolve(SharedCredentialsProvider::new(provider), origin, patience).await
         }
         KeySource::Instance => {
             let builder = ImdsCredentialsProvider::builder();
             let provider = builder.configure(&configuration(access, region)?).build();
-            resolve(SharedCredentialsProvider::new(provider), origin).await
+            resolve(SharedCredentialsProvider::new(provider), origin, patience).await
         }
     }
 }
@@ -91,8 +93,10 @@ fn fixed(keys: &Keys) -> SharedCredentialsProvider {
 async fn resolve(
     provider: SharedCredentialsProvider,
     origin: String,
+    patience: Duration,
 ) -> Result<Option<Found>, String> {
-    match provider.provide_credentials().await {
+    let asked = tokio::time::timeout(patience, provider.provide_credentials()).await;
+    match asked.map_err(|_| "there was no answer in time")? {
         Ok(first) => {
             let provider = Asked { first: Mutex::new(Some(first)), provider };
             let provider = SharedCredentialsProvider::new(provider);
