@@ -5,6 +5,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 use git_lake::access::{Access, KeySource};
 use git_lake::lake::contract::Sample;
@@ -31,7 +32,12 @@ fn child() {
     };
     let access = Access { plain_http: true, sources: vec![source], ..Access::default() };
     let keys = git_lake::access::Keys { id: String::new(), secret: String::new(), token: None };
-    let lake = Endpoint { host, keys }.lake_with("lake", access, LIMITS);
+    let mut limits = LIMITS;
+    if std::env::var_os("LAKE_IN_A_HURRY").is_some() {
+        limits.connect = Duration::from_millis(500);
+        limits.stall = Duration::from_millis(500);
+    }
+    let lake = Endpoint { host, keys }.lake_with("lake", access, limits);
     for number in 0..3_u8 {
         match Sample::new(&[number]).put(&lake) {
             Ok(put) => println!("put: {put:?}"),
@@ -309,4 +315,49 @@ fn a_machine_has_a_role() {
     site.uploads_as("passing", "instance", &[("AWS_EC2_METADATA_SERVICE_ENDPOINT", &address)]);
     let roles = service.requests().iter().filter(|it| it.contains("/lake-role ")).count();
     assert_eq!(roles, 1);
+}
+
+#[test]
+fn a_machine_that_is_not_to_be_asked_is_not() {
+    let site = Site::new();
+    let service = Web::start(|_| Some((500, String::new())));
+    let address = format!("http://{}", service.host());
+    let variables =
+        [("AWS_EC2_METADATA_SERVICE_ENDPOINT", &*address), ("AWS_EC2_METADATA_DISABLED", "true")];
+    let said = site.upload("instance", &variables);
+    assert!(said.contains("the machine's role had none"), "{said}");
+    assert_eq!(service.connections(), 0);
+}
+
+#[test]
+fn keys_that_cannot_be_renewed_are_given_up_and_said() {
+    let site = Site::new();
+    let says = document(&[
+        ("AccessKeyId", "fixed"),
+        ("SecretAccessKey", "canary-fixed"),
+        ("Expiration", &after(4)),
+    ]);
+    let log = site.log();
+    let program = format!(
+        "echo x >> {log}\n[ $(grep -c x {log}) -gt 1 ] && exit 3\ncat <<END\n{says}\nEND\n"
+    );
+    let program = site.program(&program);
+    site.write("config", &format!("[default]\ncredential_process = {program}\n"));
+    let said = site.upload("", &[]);
+    assert!(said.contains("the keys from the AWS profile were of no use any more: "), "{said}");
+    assert!(!said.contains("Created"), "{said}");
+}
+
+#[test]
+fn a_service_that_never_answers_is_not_waited_for_without_end() {
+    let site = Site::new();
+    let service = Web::start(|_| None);
+    let role = "[default]\nrole_arn = arn:aws:iam::1:role/lake\nsource_profile = base\n";
+    site.write("config", role);
+    site.write("credentials", &format!("[base]\n{FIXED}"));
+    let address = format!("http://{}", service.host());
+    let started = Instant::now();
+    let said = site.upload("", &[("AWS_ENDPOINT_URL_STS", &*address), ("LAKE_IN_A_HURRY", "")]);
+    assert!(said.contains("the AWS profile: there was no answer in time"), "{said}");
+    assert!(started.elapsed() < Duration::from_secs(5), "{:?}", started.elapsed());
 }
