@@ -66,7 +66,11 @@ pub(super) async fn read(lake: &S3Lake) -> Result<Tags, Trouble> {
             let pairs = pairs.map(|tag| (tag.key().to_owned(), tag.value().to_owned()));
             Ok(Tags::Known(pairs.collect()))
         }
-        Err(trouble) if trouble.says(|refusal| &*refusal.code == "NoSuchTagSet") => {
+        // Ceph and CubeFS write it in the longer way.
+        Err(trouble)
+            if trouble
+                .says(|refusal| matches!(&*refusal.code, "NoSuchTagSet" | "NoSuchTagSetError")) =>
+        {
             Ok(Tags::Known(BTreeMap::new()))
         }
         Err(trouble) if trouble.says(Refusal::is_nowhere) => {
