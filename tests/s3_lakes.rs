@@ -10,7 +10,7 @@ use git_lake::lake::{
 use git_lake::object_name::ObjectName;
 
 use crate::common::s3::endpoint::{Endpoint, PART_BYTES, new_bucket};
-use crate::common::s3::{Conditions, KEY, Recorded, Rights, S3Server, Tags};
+use crate::common::s3::{Conditions, Fault, KEY, Recorded, Rights, S3Server, Tags};
 
 fn check_contract(endpoint: Endpoint, prefix: &'static str) {
     let endpoint = Arc::new(endpoint);
@@ -163,6 +163,17 @@ fn a_bucket_is_declared_once_and_keeps_its_other_tags() {
     let pipelimes = Endpoint::of(&server).lake("lake");
     assert_eq!(pipelimes.declaration().unwrap().hash, HashName::Blake2b);
     assert_eq!(operations(&server), ["GetBucketTagging"]);
+}
+
+#[test]
+fn a_bucket_without_tags_is_declared_however_the_server_says_that_there_are_none() {
+    let server = S3Server::start();
+    let (code, message) = ("NoSuchTagSetError", "There is none.");
+    let none = Fault::Status { status: 404, code, message, headers: Vec::new() };
+    server.fault(|request| request.operation == "GetBucketTagging", 1, none);
+    let lake = Endpoint::of(&server).lake("lake");
+    let declared = lake.declare(Some(HashName::Blake2b), Creation::IfParentExists).unwrap();
+    assert_eq!((declared.hash, declared.assumed), (HashName::Blake2b, None));
 }
 
 #[test]
