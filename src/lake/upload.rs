@@ -7,6 +7,9 @@ use super::LakeError;
 use crate::digest::{HashName, Hasher};
 use crate::object_name::ObjectName;
 
+/// From this age on, finding an object renews its date.
+pub(super) const RENEW_AFTER_SECONDS: u64 = 7 * 24 * 60 * 60;
+
 /// An object to upload: what it is, and how to read it from its beginning, once or several times.
 #[derive(Clone, Copy)]
 pub struct Upload<'a> {

@@ -293,6 +293,11 @@ fn split_scheme(text: &str) -> Result<(Scheme, &str), ParseUrlError> {
     }
 }
 
+/// Percent-encodes the bytes of a path as addresses have it; slashes stay.
+pub fn encoded(path: &[u8]) -> String {
+    percent_encode(path, ENCODED).to_string()
+}
+
 /// Normalises decoded path bytes and encodes them.
 fn normal_path(decoded: &[u8]) -> Result<String, ParseUrlError> {
     if decoded.iter().any(u8::is_ascii_control) {
@@ -303,7 +308,7 @@ fn normal_path(decoded: &[u8]) -> Result<String, ParseUrlError> {
         match part {
             b"" | b"." => {}
             b".." => return Err(ParseUrlError::Path),
-            part => path.extend(["/", &percent_encode(part, ENCODED).to_string()]),
+            part => path.extend(["/", &encoded(part)]),
         }
     }
     Ok(if path.is_empty() { "/".to_owned() } else { path })

@@ -9,11 +9,9 @@ use tempfile::{PathPersistError, TempPath};
 use super::{FolderLake, staging};
 use crate::digest::{COPY_BUFFER_BYTES, HashName};
 use crate::fs::{self, IoContext as _, PathError, Shared, platform, sync, unix_now};
-use crate::lake::upload::CopyError;
+use crate::lake::upload::{CopyError, RENEW_AFTER_SECONDS};
 use crate::lake::{LakeError, Observer, Proof, Put, ReadLake as _, Unobserved, Upload};
 
-/// From this age on, finding an object renews its date.
-const RENEW_AFTER_SECONDS: u64 = 7 * 24 * 60 * 60;
 /// What is younger may not be on disk yet: its writer may have crashed, or be one that does not sync.
 const SETTLED_AFTER_SECONDS: u64 = 60 * 60;
 

@@ -8,7 +8,7 @@ use aws_sdk_s3::types::ChecksumMode;
 use bytes::Bytes;
 
 use super::failure::{Refusal, Trouble};
-use super::{S3Lake, put};
+use super::{S3Lake, request};
 use crate::lake_url::LakeUrl;
 use crate::oid::Oid;
 
@@ -96,7 +96,7 @@ async fn probe(lake: &S3Lake) -> Result<Manners, Trouble> {
     let content = Bytes::from_static(PROBE_CONTENT);
     let send = |conditions, checksums| {
         let manners = Manners { conditions, checksums };
-        put::send(lake, &key, content.clone(), &digest, manners)
+        request::send(lake, &key, content.clone(), &digest, manners)
     };
     let conditions = match send(true, true).await {
         // It was free, so the second time tells.
@@ -107,7 +107,7 @@ async fn probe(lake: &S3Lake) -> Result<Manners, Trouble> {
         },
         Err(trouble) if trouble.says(Refusal::is_precondition) => true,
         // Either of the two headers may be what is not understood.
-        Err(trouble) if trouble.says(put::refuses_conditions) => {
+        Err(trouble) if trouble.says(request::refuses_conditions) => {
             if send(false, true).await.is_err() {
                 send(false, false).await?;
             }
@@ -120,7 +120,7 @@ async fn probe(lake: &S3Lake) -> Result<Manners, Trouble> {
         request.checksum_mode(ChecksumMode::Enabled).send()
     });
     let told = head.await.ok().and_then(|head| head.checksum_sha256().map(str::to_owned));
-    Ok(Manners { conditions, checksums: told == Some(put::base64(digest.as_bytes())) })
+    Ok(Manners { conditions, checksums: told == Some(request::base64(digest.as_bytes())) })
 }
 
 #[cfg(test)]

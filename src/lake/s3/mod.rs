@@ -36,8 +36,10 @@ mod listing;
 mod manners;
 mod multipart;
 mod put;
+mod request;
 mod runtime;
 mod tags;
+mod there;
 
 use failure::{Doing, Trouble};
 use host::Host;
@@ -231,7 +233,7 @@ impl WriteLake for S3Lake {
     }
 
     fn renew(&self, name: &ObjectName) -> Result<(), LakeError> {
-        let renewed = block_on(put::renew(self, name));
+        let renewed = block_on(there::renew(self, name));
         renewed.map_err(|trouble| self.error(trouble, Doing::Reading(name)))
     }
 }

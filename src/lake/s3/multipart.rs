@@ -9,10 +9,12 @@ use aws_sdk_s3::types::{ChecksumAlgorithm, CompletedMultipartUpload, CompletedPa
 use bytes::Bytes;
 use tokio::task::JoinSet;
 
+use super::budget::Buffer;
 use super::failure::{Doing, Refusal, Trouble};
 use super::manners::Manners;
-use super::put::{self, Hashed, base64};
-use super::{Head, S3Lake, budget, manners};
+use super::request::{CONTENT_TYPE, Hashed, base64, refuses_conditions};
+use super::there::{self, is_same, known_digest};
+use super::{Head, S3Lake, manners};
 use crate::digest::Hasher;
 use crate::lake::{LakeError, Observer, Proof, Put, Upload};
 use crate::oid::Oid;
@@ -38,7 +40,7 @@ pub(super) async fn put(
     let key = lake.key(upload.name);
     for _ in 0..ATTEMPTS {
         // A question costs nothing against sending all of it for nothing.
-        if let Some(head) = put::head(lake, upload.name, &key).await? {
+        if let Some(head) = there::head(lake, upload.name, &key).await? {
             return found(lake, upload, head, observer).await;
         }
         let mut parts = Parts::begin(lake, upload, &key, manners).await?;
@@ -61,7 +63,7 @@ pub(super) async fn put(
         {
             continue;
         }
-        if manners.conditions && trouble.says(put::refuses_conditions) {
+        if manners.conditions && trouble.says(refuses_conditions) {
             manners::doubt_conditions(lake);
             manners.conditions = false;
             continue;
@@ -82,11 +84,11 @@ async fn found(
     let of_parts = head.checksum.as_ref().and_then(|checksum| checksum.rsplit_once('-'));
     let is_cut_alike = of_parts.is_some_and(|(_, parts)| parts.parse() == Ok(count));
     if !is_cut_alike || head.info.size != upload.size {
-        return put::found(lake, upload, head, put::known_digest(upload).as_ref(), observer).await;
+        return there::found(lake, upload, head, known_digest(upload).as_ref(), observer).await;
     }
     // The server vouches for the digest of the parts' digests.
     let told = head.checksum.clone();
-    if told == Some(composite(lake, upload, observer)?) || put::is_same(lake, upload, observer)? {
+    if told == Some(composite(lake, upload, observer).await?) || is_same(lake, upload, observer)? {
         return Ok(Put::AlreadyThere(Proof::Content));
     }
     Err(LakeError::DamagedThere {
@@ -105,14 +107,14 @@ fn large_enough(usual: u64, size: u64) -> u64 {
 }
 
 /// Computes what a server tells of an object that was uploaded in these parts.
-fn composite(
+async fn composite(
     lake: &S3Lake,
     upload: &Upload<'_>,
     observer: &dyn Observer,
 ) -> Result<String, LakeError> {
     let mut source = Source::open(upload, part_bytes(lake, upload.size))?;
     let (mut digests, mut count) = (Vec::new(), 0);
-    while let Some((_, digest)) = source.next_part(observer)? {
+    while let Some((_, digest)) = source.next_part(observer).await? {
         digests.extend_from_slice(digest.as_bytes());
         count += 1;
     }
@@ -136,15 +138,18 @@ impl<'a> Source<'a> {
     }
 
     /// Reads the next part; `None` behind the last, once the whole is known to be right.
-    fn next_part(&mut self, observer: &dyn Observer) -> Result<Option<(Vec<u8>, Oid)>, LakeError> {
+    async fn next_part(
+        &mut self,
+        observer: &dyn Observer,
+    ) -> Result<Option<(Buffer, Oid)>, LakeError> {
         let length = self.part_bytes.min(self.left);
         if length == 0 {
             return self.check_whole().map(|()| None);
         }
         let length = usize::try_from(length).map_err(|_| self.upload.changed())?;
-        let mut part = vec![0; length];
+        let mut part = Buffer::take(length).await;
         let mut digest = Hasher::new(&[]);
-        for chunk in part.chunks_mut(CHUNK_BYTES) {
+        for chunk in part.as_mut().chunks_mut(CHUNK_BYTES) {
             if observer.is_cancelled() {
                 return Err(LakeError::Cancelled);
             }
@@ -195,7 +200,7 @@ impl<'a> Parts<'a> {
                 .create_multipart_upload()
                 .bucket(&lake.bucket)
                 .key(key)
-                .content_type(put::CONTENT_TYPE);
+                .content_type(CONTENT_TYPE);
             let checksum = manners.checksums.then_some(ChecksumAlgorithm::Sha256);
             request.set_checksum_algorithm(checksum).send()
         });
@@ -209,16 +214,10 @@ impl<'a> Parts<'a> {
         let mut source = Source::open(self.upload, part_bytes(self.lake, self.upload.size))?;
         let mut number = 0;
         loop {
-            let room = budget::take(source.part_bytes.min(source.left)).await;
-            let Some((part, digest)) = source.next_part(observer)? else { break };
+            let Some((part, digest)) = source.next_part(observer).await? else { break };
             number += 1;
-            let sending = send_part(self, number, part.into(), digest);
-            let task = async move {
-                let sent = sending.await;
-                drop(room);
-                sent
-            };
-            self.sending.spawn_on(task, &super::runtime::handle());
+            let sending = send_part(self, number, Bytes::from_owner(part), digest);
+            self.sending.spawn_on(sending, &super::runtime::handle());
             while self.sending.len() >= PARTS_AT_ONCE {
                 self.collect().await?;
             }

@@ -1,0 +1,107 @@
+//! One upload request: an object, under the condition that its name is free.
+
+use std::time::Duration;
+
+use aws_runtime::auth::PayloadSigningOverride;
+use aws_sdk_s3::config::interceptors::BeforeTransmitInterceptorContextMut;
+use aws_sdk_s3::config::timeout::TimeoutConfig;
+use aws_sdk_s3::config::{Builder, Config, ConfigBag, Intercept, RuntimeComponents};
+use aws_sdk_s3::error::BoxError;
+use aws_sdk_s3::primitives::ByteStream;
+use bytes::Bytes;
+
+use super::S3Lake;
+use super::failure::{Refusal, Trouble};
+use super::manners::Manners;
+use crate::oid::Oid;
+
+/// Slowest upload that is not given up, in bytes a second.
+const SLOWEST_BYTES: u64 = 16 << 10;
+pub(super) const CONTENT_TYPE: &str = "application/octet-stream";
+
+/// Returns true if a server does not take uploads under a condition.
+pub(super) fn refuses_conditions(refusal: &Refusal) -> bool {
+    refusal.is_unsupported()
+        || refusal.status == 400 && matches!(&*refusal.code, "InvalidArgument" | "InvalidRequest")
+}
+
+/// Sends an object in one request.
+pub(super) async fn send(
+    lake: &S3Lake,
+    key: &str,
+    bytes: Bytes,
+    digest: &Oid,
+    manners: Manners,
+) -> Result<(), Trouble> {
+    let size = bytes.len() as u64;
+    let sent = lake.host().call(|client| {
+        let mut request = client
+            .put_object()
+            .bucket(&lake.bucket)
+            .key(key)
+            .content_type(CONTENT_TYPE)
+            .body(ByteStream::from(bytes.clone()));
+        if manners.conditions {
+            request = request.if_none_match("*");
+        }
+        if manners.checksums {
+            request = request.checksum_sha256(base64(digest.as_bytes()));
+        }
+        let timeouts = lake.timeouts_for(size);
+        request.customize().interceptor(Hashed(*digest)).config_override(timeouts).send()
+    });
+    let output = sent.await?;
+    if output.e_tag().is_none() {
+        // Some proxy answers in the server's place.
+        return Err(Trouble::Network("An upload was answered as if it were none".into()));
+    }
+    Ok(())
+}
+
+/// Encodes a digest as S3 has it in its headers.
+pub(super) fn base64(bytes: &[u8]) -> String {
+    aws_smithy_types::base64::encode(bytes)
+}
+
+/// Gives the signer the SHA-256 of the body, which is known, so that it is not computed again.
+#[derive(Debug)]
+pub(super) struct Hashed(pub(super) Oid);
+
+impl Intercept for Hashed {
+    fn name(&self) -> &'static str {
+        "known digest"
+    }
+
+    fn modify_before_signing(
+        &self,
+        _: &mut BeforeTransmitInterceptorContextMut<'_>,
+        _: &RuntimeComponents,
+        config: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        config.interceptor_state().store_put(PayloadSigningOverride::Precomputed(self.0.to_hex()));
+        Ok(())
+    }
+}
+
+impl S3Lake {
+    /// Gives a request that sends many bytes the time that it needs.
+    pub(super) fn timeouts_for(&self, bytes: u64) -> Builder {
+        let time = self.server.limits.stall * 2 + Duration::from_secs(bytes / SLOWEST_BYTES);
+        let timeouts = TimeoutConfig::builder()
+            .connect_timeout(self.server.limits.connect)
+            .operation_attempt_timeout(time)
+            .build();
+        Config::builder().timeout_config(timeouts)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn digests_are_written_as_s3_has_them() {
+        let empty = Oid::of(b"");
+        assert_eq!(base64(empty.as_bytes()), "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=");
+    }
+}
