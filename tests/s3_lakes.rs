@@ -14,6 +14,7 @@ use crate::common::s3::{Conditions, Fault, KEY, Recorded, Rights, S3Server, Tags
 
 fn check_contract(endpoint: Endpoint, prefix: &'static str) {
     let endpoint = Arc::new(endpoint);
+    let (declares, has_one_creator) = endpoint.manners();
     check_all(&|| {
         let bucket = new_bucket();
         let (again, planted) = (Arc::clone(&endpoint), Arc::clone(&endpoint));
@@ -22,7 +23,8 @@ fn check_contract(endpoint: Endpoint, prefix: &'static str) {
         let folder = format!("{}/", prefix.trim_start_matches('/'));
         let folder = folder.trim_start_matches('/').to_owned();
         Subject {
-            needs_declaration: false,
+            declares,
+            has_one_creator,
             lake: Arc::new(endpoint.lake(&path)),
             reopen: Box::new(move || -> Arc<dyn AdminLake> { Arc::new(again.lake(&path)) }),
             plant: Box::new(move |name, bytes| {
@@ -44,6 +46,15 @@ fn the_contract_holds_below_a_prefix_without_checksums() {
     let server = S3Server::start();
     server.set_behaviour(|behaviour| behaviour.checksums = false);
     check_contract(Endpoint::of(&server), "/some/prefix");
+}
+
+#[test]
+fn the_contract_holds_where_conditions_are_ignored_and_there_are_no_tags() {
+    let server = S3Server::start();
+    server.set_behaviour(|behaviour| {
+        (behaviour.conditions, behaviour.tags) = (Conditions::Ignored, Tags::NotImplemented);
+    });
+    check_contract(Endpoint::of(&server), "");
 }
 
 #[test]

@@ -276,7 +276,7 @@ impl AdminLake for FaultyLake {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::lake::contract::{self, Sample, Subject};
+    use crate::lake::contract::{self, Declares, Sample, Subject};
     use crate::lake::memory::MemoryLake;
     use crate::lake::{LakeError, Unobserved};
 
@@ -308,7 +308,8 @@ mod tests {
             let lake: Arc<FaultyLake> = Arc::new(FaultyLake::new(inner));
             let again = lake.clone();
             Subject {
-                needs_declaration: true,
+                declares: Declares::Must,
+                has_one_creator: true,
                 lake,
                 reopen: Box::new(move || again.clone()),
                 plant: Box::new(move |name, bytes| planted.plant(name, bytes)),

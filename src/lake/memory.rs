@@ -249,7 +249,7 @@ impl AdminLake for MemoryLake {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::lake::contract::{self, Subject};
+    use crate::lake::contract::{self, Declares, Subject};
 
     #[test]
     fn it_keeps_the_contract() {
@@ -258,7 +258,8 @@ mod tests {
             let lake = Arc::new(MemoryLake::new(url));
             let (again, planted) = (lake.clone(), lake.clone());
             Subject {
-                needs_declaration: true,
+                declares: Declares::Must,
+                has_one_creator: true,
                 lake,
                 reopen: Box::new(move || again.clone()),
                 plant: Box::new(move |name, bytes| planted.plant(name, bytes)),

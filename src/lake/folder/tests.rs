@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::fs::{Shared, unix_now, write_atomic};
-use crate::lake::contract::{self, Sample, Subject};
+use crate::lake::contract::{self, Declares, Sample, Subject};
 use crate::lake::{LakeId, Obstacle, Proof, Unobserved};
 
 const WEEK: u64 = 7 * 24 * 60 * 60;
@@ -86,7 +86,8 @@ fn it_keeps_the_contract() {
         let base = dir.path().join("lake");
         let planted = base.clone();
         Subject {
-            needs_declaration: true,
+            declares: Declares::Must,
+            has_one_creator: true,
             lake: Arc::new(at(&base)),
             reopen: Box::new(move || Arc::new(at(&base))),
             plant: Box::new(move |name, bytes| {

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use git_lake::access::{Access, KeySource, Keys};
 use git_lake::digest::HashName;
+use git_lake::lake::contract::Declares;
 use git_lake::lake::s3::{Forgetful, Limits, S3Lake, Server};
 use git_lake::lake::{LakeError, Observer, Put, Upload, WriteLake as _};
 use git_lake::lake_url::LakeUrl;
@@ -71,6 +72,23 @@ impl Endpoint {
 
     pub(crate) fn make_bucket(&self, bucket: &str) {
         client::run(self.client().create_bucket().bucket(bucket).send()).unwrap();
+    }
+
+    /// Asks the server itself if it knows tags, and if it honours conditions.
+    pub(crate) fn manners(&self) -> (Declares, bool) {
+        let bucket = new_bucket();
+        self.make_bucket(&bucket);
+        let asked = client::run(self.client().get_bucket_tagging().bucket(&bucket).send());
+        let has_tags = match asked {
+            Ok(_) => true,
+            Err(error) => client::failure::<(), _>(Err(error)).1 == "NoSuchTagSet",
+        };
+        let put = || {
+            let put = self.client().put_object().bucket(&bucket).key("twice").if_none_match("*");
+            client::run(put.body(client::bytes(b"x")).send())
+        };
+        put().unwrap();
+        (if has_tags { Declares::May } else { Declares::Cannot }, put().is_err())
     }
 
     pub(crate) fn put(&self, bucket: &str, key: &str, bytes: &[u8]) {
