@@ -104,6 +104,9 @@ pub struct Access {
     pub region: Option<String>,
     /// Where keys come from. When all have been tried, the server is asked anonymously.
     pub sources: Vec<KeySource>,
+    /// Whether the server is asked with nothing else when it calls the keys wrong, not even anonymously:
+    /// the user typed them for it.
+    pub is_exclusive: bool,
     /// Why sources are missing in the list.
     pub withheld: Option<Withheld>,
     /// Where sources were looked for that had nothing, for people.

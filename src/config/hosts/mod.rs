@@ -113,6 +113,13 @@ struct Server {
     is_endpoint: bool,
 }
 
+impl Server {
+    /// Returns the keys that were typed for it.
+    fn typed_keys(&self) -> Option<Keys> {
+        self.typed.iter().find_map(|typed| typed.keys.clone())
+    }
+}
+
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Bound {
     ToServer,
@@ -141,6 +148,7 @@ impl<'a, R: Iterator<Item = &'a Remote> + Clone> Decision<'a, R> {
         let allowed =
             sources.into_iter().filter(|(_, bound)| is_trusted || *bound == Bound::ToServer);
         access.sources = allowed.map(|(source, _)| source).collect();
+        access.is_exclusive = server.typed_keys().is_some();
         if access.sources.len() < count {
             access.withheld = Some(Withheld::Untrusted);
         }
@@ -218,11 +226,11 @@ impl<'a, R: Iterator<Item = &'a Remote> + Clone> Decision<'a, R> {
     /// Returns where keys may come from, in order, whether the server may have them or not.
     fn sources(&self, server: &Server, plain_http: bool) -> Vec<(KeySource, Bound)> {
         let mut sources = Vec::new();
-        let typed = server.typed.iter().find_map(|typed| typed.keys.clone());
-        let origin = || "the address".to_owned();
-        sources.extend(
-            typed.map(|keys| (KeySource::Known { origin: origin(), keys }, Bound::ToServer)),
-        );
+        if let Some(keys) = server.typed_keys() {
+            // Whoever types keys means these; the others would only hide that they are wrong.
+            let origin = "the address".to_owned();
+            return vec![(KeySource::Known { origin, keys }, Bound::ToServer)];
+        }
         let helper = self.helpers.map(|helpers| helpers(&server.host, plain_http));
         sources.extend(helper.map(|helper| (KeySource::Helper(helper), Bound::ToServer)));
         sources.extend(server.own.iter().filter_map(|(options, bound)| {

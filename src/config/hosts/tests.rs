@@ -287,7 +287,6 @@ fn all_sources_stand_in_their_order() {
         .file(".aws/credentials", "")
         .file(".mc/config.json", MC);
     let all = [
-        "the address",
         "`git credential`",
         "the AWS profile `lab`",
         "`AWS_ACCESS_KEY_ID`",
@@ -298,10 +297,15 @@ fn all_sources_stand_in_their_order() {
         "the machine's role",
         "the alias `lab` of `~/.mc/config.json`",
     ];
-    assert_eq!(case.sources(HOST), all);
+    // Whoever types keys means these.
+    assert_eq!(case.sources(HOST), ["the address"]);
+    assert!(case.ask(HOST).is_exclusive);
+    let named = Case { typed: vec!["s3://minio.example.com:9000/b"], ..case };
+    assert_eq!(named.sources(HOST), all);
+    assert!(!named.ask(HOST).is_exclusive);
     // Of an untrusted server, only what is bound to it.
-    let untrusted = Case { typed: Vec::new(), ..case };
-    assert_eq!(untrusted.sources(HOST), [all[1], all[2], all[9]]);
+    let untrusted = Case { typed: Vec::new(), ..named };
+    assert_eq!(untrusted.sources(HOST), [all[0], all[1], all[8]]);
     assert_eq!(untrusted.ask(HOST).withheld, Some(Withheld::Untrusted));
     let said = format!("{:?}", untrusted.ask(HOST));
     assert!(!said.contains("SK"), "{said}");

@@ -45,6 +45,8 @@ pub(super) struct Refusal {
     pub(super) date: Option<Box<str>>,
     /// Filled in by who knows: with which keys it was asked.
     pub(super) asked: Box<str>,
+    /// Filled in by who knows: it was asked anonymously because it had called keys wrong.
+    pub(super) had_wrong_keys: bool,
 }
 
 impl Refusal {
@@ -229,6 +231,10 @@ impl Trouble {
             Doing::Reading(name) if refusal.is_denied() => {
                 LakeError::ObjectDenied { object: url.source(name.clone()), source }
             }
+            // Not less rights than others have, but keys to be put right.
+            Doing::Looking | Doing::Writing if refusal.had_wrong_keys => {
+                LakeError::Denied { url, source }
+            }
             Doing::Writing if refusal.is_denied() || refusal.is_unsupported() => {
                 LakeError::ReadOnly { url, source }
             }
@@ -281,6 +287,7 @@ fn refusal(raw: &HttpResponse, code: &str, message: &str) -> Refusal {
         location: header("location"),
         date: header("date"),
         asked: Box::default(),
+        had_wrong_keys: false,
     }
 }
 

@@ -60,6 +60,8 @@ struct Ring {
     looked: usize,
     /// The region that the server itself named.
     region: Option<String>,
+    /// The server called keys wrong.
+    has_wrong_keys: bool,
     /// What came of the sources that did not help, for people.
     notes: Vec<String>,
 }
@@ -114,7 +116,8 @@ impl Host {
             match trouble {
                 Trouble::Refused(mut refusal) => {
                     self.is_alive.store(true, Ordering::Relaxed);
-                    if refusal.is_wrong_keys() && session.found.is_some() {
+                    let has_others = session.found.is_some() && !self.access.is_exclusive;
+                    if refusal.is_wrong_keys() && has_others {
                         let said = format!("called wrong (`{}`)", refusal.code);
                         self.give_up(&session, &said).await;
                         continue;
@@ -124,6 +127,8 @@ impl Host {
                     }
                     if refusal.is_denied() || refusal.is_wrong_keys() {
                         refusal.asked = self.explain(&session).await.into();
+                        let is_anonymous = session.found.is_none();
+                        refusal.had_wrong_keys = is_anonymous && self.has_wrong_keys().await;
                     }
                     return Err(Trouble::Refused(refusal));
                 }
@@ -206,6 +211,7 @@ impl Host {
         }
         ring.current = None;
         let Some(found) = &session.found else { return };
+        ring.has_wrong_keys = true;
         ring.notes.push(format!("the keys from {} were {said}", found.origin));
         if let Some((helper, keys)) = found.helped.clone() {
             let told = super::runtime::handle().spawn_blocking(move || helper.reject(&keys));
@@ -240,6 +246,11 @@ impl Host {
             ring.current = None;
         }
         true
+    }
+
+    /// Returns true if the server called keys wrong that were found somewhere.
+    async fn has_wrong_keys(&self) -> bool {
+        self.ring.lock().await.has_wrong_keys
     }
 
     /// Says with which keys the server was asked, and why not with others.

@@ -89,6 +89,7 @@ pub(super) async fn read(lake: &S3Lake) -> Result<Tags, Trouble> {
 /// Returns true for the answers of servers without bucket tags, and to users who may not see them.
 fn is_without_tags(refusal: &Refusal) -> bool {
     !refusal.is_wrong_keys()
+        && !refusal.had_wrong_keys
         && !refusal.is_no_bucket()
         && (refusal.is_denied() || refusal.is_unsupported() || refusal.is_not_found())
 }
