@@ -81,25 +81,26 @@ pub fn run(context: &Context, args: Args) -> super::Result {
         if known.is_some() {
             continue;
         }
-        let is_readable_only = match site.open_admin(url).check_writable() {
-            Ok(()) => false,
-            Err(LakeError::ReadOnly { .. } | LakeError::HashNotWritable { .. }) => true,
+        let obstacle = match site.open_admin(url).check_writable() {
+            Ok(()) => None,
+            Err(LakeError::ReadOnly { source, .. }) => Some(source.to_string()),
+            Err(error @ LakeError::HashNotWritable { .. }) => Some(error.to_string()),
             Err(error) => return Err(error.into()),
         };
         let present = Settings::parse(&text, Unknown::PassOver).unwrap_or_default();
         let name = args.name.clone().unwrap_or_else(|| free_name(url, is_local, &present));
         let mut remote = Remote::new(name, url.clone());
         remote.hash = declaration.hash;
-        remote.upload = !is_readable_only;
+        remote.upload = obstacle.is_none();
         remote.local = is_local;
         if let Some(Options { secure, region }) = typed.get(at).map(|typed| typed.options.clone()) {
             (remote.secure, remote.region) = (secure, region);
         }
         text = edit::add_remote(&text, &remote)?;
-        lines.push(match is_readable_only {
-            false => format!("Content goes to `{url}` (remote `{}`).", remote.name),
-            true => format!(
-                "Content is read from `{url}` (remote `{}`); you may not add to it.",
+        lines.push(match obstacle {
+            None => format!("Content goes to `{url}` (remote `{}`).", remote.name),
+            Some(why) => format!(
+                "Content is read from `{url}` (remote `{}`); you may not add to it: {why}.",
                 remote.name
             ),
         });
