@@ -19,6 +19,7 @@ use crate::repo_path::RepoPath;
 use crate::store::Presence;
 use crate::store::queue::Owed;
 use crate::store::receipts::Strength;
+use crate::transfer::report::with_causes;
 use crate::workspace::Workspace;
 
 /// Most paths that are named for one problem.
@@ -227,14 +228,18 @@ fn pay(site: &Workspace, owed: Vec<Owed>, verdict: &mut Verdict) -> Result<(), P
     let (report, due) = owed::pay(site, owed)?;
     let mut causes: BTreeMap<String, usize> = BTreeMap::new();
     for (_, failure) in &report.failures {
-        *causes.entry(failure.to_string()).or_default() += 1;
+        *causes.entry(with_causes(failure)).or_default() += 1;
     }
-    verdict.notes.extend(causes.into_iter().map(|(cause, count)| format!("{count} × {cause}")));
+    let mut notes: Vec<String> =
+        causes.into_iter().map(|(cause, count)| format!("{count} × {cause}")).collect();
     for (url, count) in due.unaccepted {
-        verdict.notes.push(format!(
+        notes.push(format!(
             "{count} × not sent to `{url}`, which this clone has not accepted: `git lake trust {url}`"
         ));
     }
+    // A second attempt for the same objects has nothing new to tell.
+    notes.retain(|note| !verdict.notes.contains(note));
+    verdict.notes.extend(notes);
     Ok(())
 }
 

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
 use super::Transfer;
-use super::report::Activity;
+use super::report::{Activity, with_causes};
 use crate::fs::platform::free_bytes;
 use crate::lake::{LakeError, LakeId};
 use crate::lake_url::{LakeUrl, SourceUrl};
@@ -120,7 +120,10 @@ fn summarize(failures: &[(SourceUrl, SourceFailure)]) -> String {
             SourceFailure::Broken { url, reason } => {
                 format!("Could not read it in `{}` to its end: {reason}", url.lake)
             }
-            other @ SourceFailure::Lake(_) => other.to_string(),
+            SourceFailure::Lake(LakeError::ObjectDenied { object, source }) => {
+                format!("Could not get access to it in `{}`: {source}", object.lake)
+            }
+            SourceFailure::Lake(other) => with_causes(other),
         })
         .collect();
     reasons.dedup();

@@ -162,7 +162,8 @@ fn a_download_that_no_source_can_serve_says_what_each_of_them_said() {
     let (empty, gone) = (site.declare("empty", HashName::Sha256), site.lake("gone"));
     let failure = site.transfer.download(&site.wanted(b"content", &[&empty, &gone]));
     let text = failure.expect_err("nowhere").to_string();
-    assert_eq!(text, format!("it is not in `{empty}`; Could not reach the lake `{gone}`"));
+    let unreachable = format!("Could not reach the lake `{gone}`: The folder does not exist");
+    assert_eq!(text, format!("it is not in `{empty}`; {unreachable}"));
     let failure = site.transfer.download(&site.wanted(b"content", &[])).expect_err("nowhere");
     assert_eq!(failure.to_string(), "No source is known");
 }
