@@ -45,6 +45,17 @@ impl Endpoint {
         Some(Self { host: typed.url.host().into(), keys: typed.keys.unwrap() })
     }
 
+    /// Returns the address of a bucket, or of a prefix in it, as it is stored.
+    pub(crate) fn url(&self, path: &str) -> String {
+        format!("s3://{}/{path}", self.host)
+    }
+
+    /// The same as somebody types it who has keys.
+    pub(crate) fn typed(&self, path: &str) -> String {
+        let Keys { id, secret, .. } = &self.keys;
+        format!("s3://{id}:{secret}@{}/{path}?secure=false", self.host)
+    }
+
     pub(crate) fn access(&self) -> Access {
         let source = KeySource::Known { origin: "the test".into(), keys: self.keys.clone() };
         Access { plain_http: true, sources: vec![source], ..Access::default() }
@@ -94,6 +105,23 @@ impl Endpoint {
     pub(crate) fn put(&self, bucket: &str, key: &str, bytes: &[u8]) {
         let put = self.client().put_object().bucket(bucket).key(key).body(client::bytes(bytes));
         client::run(put.send()).unwrap();
+    }
+
+    /// Returns the bytes of an object, if it is there.
+    pub(crate) fn get(&self, bucket: &str, key: &str) -> Option<Vec<u8>> {
+        let get = self.client().get_object().bucket(bucket).key(key);
+        client::run(async { Some(get.send().await.ok()?.body.collect().await.unwrap().to_vec()) })
+    }
+
+    pub(crate) fn remove(&self, bucket: &str, key: &str) {
+        client::run(self.client().delete_object().bucket(bucket).key(key).send()).unwrap();
+    }
+
+    /// Returns the keys of all objects, but for those that are the lake's own.
+    pub(crate) fn objects(&self, bucket: &str) -> Vec<String> {
+        let listed = client::run(self.client().list_objects_v2().bucket(bucket).send()).unwrap();
+        let keys = listed.contents().iter().map(|object| object.key().unwrap().to_owned());
+        keys.filter(|key| !key.contains(".pl/")).collect()
     }
 }
 

@@ -9,6 +9,7 @@ mod behaviour;
 pub(crate) mod client;
 pub(crate) mod endpoint;
 mod faults;
+pub(crate) mod forwarder;
 mod front;
 mod multipart;
 mod operations;
@@ -17,7 +18,7 @@ mod storage;
 pub(crate) mod web;
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 use std::sync::{Arc, MutexGuard};
 use std::time::{Duration, SystemTime};
 
@@ -49,8 +50,21 @@ pub(crate) struct S3Server {
 pub(crate) const KEY: (&str, &str) = ("testkey", "testsecret");
 
 impl S3Server {
-    /// Starts a server on a free port of this machine.
+    /// Starts a server on a free port that only this machine reaches.
     pub(crate) fn start() -> Self {
+        Self::start_at(IpAddr::V4(Ipv4Addr::LOCALHOST))
+    }
+
+    /// Starts a server at an address of this machine that is not for itself alone, if it has one.
+    pub(crate) fn start_outside() -> Option<Self> {
+        // Nothing is sent; the address only has to be elsewhere.
+        let socket = UdpSocket::bind("0.0.0.0:0").ok()?;
+        socket.connect("198.51.100.1:9").ok()?;
+        let address = socket.local_addr().ok()?.ip();
+        (!address.is_loopback() && !address.is_unspecified()).then(|| Self::start_at(address))
+    }
+
+    fn start_at(address: IpAddr) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
             .enable_all()
@@ -66,7 +80,7 @@ impl S3Server {
         builder.set_config(Arc::new(StaticConfigProvider::new(Arc::new(config))));
         let (log, faults) = Default::default();
         let front = Arc::new(Front { s3: builder.build(), state, log, faults });
-        let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
+        let listener = runtime.block_on(TcpListener::bind((address, 0))).unwrap();
         let address = listener.local_addr().unwrap();
         runtime.spawn(serve(listener, front.clone()));
         let server = Self { address, front, runtime: Some(runtime) };
