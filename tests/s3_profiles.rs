@@ -180,7 +180,7 @@ fn profiles_have_keys_in_files() {
 fn without_files_there_are_no_keys_and_the_error_says_so() {
     let site = Site::new();
     let said = site.upload("", &[]);
-    assert!(said.contains("the AWS profile had none"), "{said}");
+    assert!(said.contains("none were found in the AWS profile"), "{said}");
     assert!(said.contains("it was asked without keys"), "{said}");
     let said = site.upload("absent", &[]);
     assert!(said.contains("the AWS profile `absent`"), "{said}");
@@ -325,7 +325,7 @@ fn a_machine_that_is_not_to_be_asked_is_not() {
     let variables =
         [("AWS_EC2_METADATA_SERVICE_ENDPOINT", &*address), ("AWS_EC2_METADATA_DISABLED", "true")];
     let said = site.upload("instance", &variables);
-    assert!(said.contains("the machine's role had none"), "{said}");
+    assert!(said.contains("none were found in the machine's role"), "{said}");
     assert_eq!(service.connections(), 0);
 }
 

@@ -60,7 +60,10 @@ impl Summary {
             site.reporter.warn(line);
         }
         for (cause, paths) in &self.left {
-            let shown = list_of(paths);
+            // Downloads end in any order.
+            let mut paths = paths.clone();
+            paths.sort_unstable();
+            let shown = list_of(&paths);
             let (count, files) = (paths.len(), if paths.len() == 1 { "file" } else { "files" });
             site.reporter.warn(&format!("{count} {files} left as pointers ({shown}): {cause}"));
         }

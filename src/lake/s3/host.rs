@@ -62,7 +62,9 @@ struct Ring {
     region: Option<String>,
     /// The server called keys wrong.
     has_wrong_keys: bool,
-    /// What came of the sources that did not help, for people.
+    /// Sources that have no keys, for people.
+    empty: Vec<String>,
+    /// What came of those that had keys and did not help, for people.
     notes: Vec<String>,
 }
 
@@ -184,7 +186,7 @@ impl Host {
             match keys::look(source, &self.access, &region, patience).await {
                 Ok(keys) => {
                     if keys.is_none() {
-                        ring.notes.push(format!("{} had none", source.describe()));
+                        ring.empty.push(source.describe());
                     }
                     found = keys;
                 }
@@ -255,18 +257,19 @@ impl Host {
 
     /// Says with which keys the server was asked, and why not with others.
     async fn explain(&self, session: &Session) -> String {
-        let notes = self.ring.lock().await.notes.clone();
+        let ring = self.ring.lock().await;
         let mut text = match (&session.found, self.access.withheld) {
             (Some(found), _) => format!("it was asked with the keys from {}", found.origin),
             (None, Some(withheld)) => format!("it was {}", withheld.explain(&self.name)),
             (None, None) => "it was asked without keys".to_owned(),
         };
-        let mut looked = notes;
-        if session.found.is_none() {
-            looked.extend(self.access.looked_at.iter().cloned());
+        for note in &ring.notes {
+            text.push_str(&format!("; {note}"));
         }
-        if !looked.is_empty() {
-            text.push_str(&format!("; {}", looked.join("; ")));
+        let empty: Vec<&str> =
+            ring.empty.iter().chain(&self.access.looked_at).map(String::as_str).collect();
+        if session.found.is_none() && !empty.is_empty() {
+            text.push_str(&format!("; none were found in {}", empty.join(", ")));
         }
         text
     }
