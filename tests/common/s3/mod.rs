@@ -15,6 +15,7 @@ mod multipart;
 mod operations;
 mod recorded;
 mod storage;
+pub(crate) mod tls;
 pub(crate) mod web;
 
 use std::collections::BTreeMap;
