@@ -109,7 +109,8 @@ pub fn run(context: &Context, args: Args) -> super::Result {
     write_filter_config(&mut config)?;
     for typed in &typed {
         if let Some(server) = site.config.rewritten(&typed.url).server() {
-            remember_server(&mut config, &server, typed.options.secure)?;
+            let secure = typed.options.secure;
+            remember_server(&mut config, &server, secure, site.config.trust_loopback)?;
         }
     }
     if !lines.is_empty() {

@@ -50,7 +50,7 @@ pub fn run(context: &Context, args: &Args) -> super::Result {
     for remote in &remotes {
         let secure = if args.insecure_http { Some(false) } else { remote.options.secure };
         if let Some(server) = site.config.rewritten(&remote.url).server() {
-            remember_server(&mut config, &server, secure)?;
+            remember_server(&mut config, &server, secure, site.config.trust_loopback)?;
             if let Some(region) = &remote.options.region {
                 config.set(&format!("lake.{server}.region"), region)?;
             }
@@ -118,8 +118,10 @@ pub(super) fn remember_server(
     config: &mut ConfigFile,
     server: &Host,
     secure: Option<bool>,
+    trust_loopback: bool,
 ) -> Result<(), Error> {
-    if aws_endpoint(&server.to_string()).is_none() && !server.is_loopback() {
+    let is_trusted = server.is_loopback() && trust_loopback;
+    if aws_endpoint(&server.to_string()).is_none() && !is_trusted {
         trust_once(config, server)?;
     }
     let key = format!("lake.{server}.secure");
