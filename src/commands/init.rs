@@ -81,9 +81,14 @@ pub fn run(context: &Context, args: Args) -> super::Result {
         if known.is_some() {
             continue;
         }
-        let obstacle = match site.open_admin(url).check_writable() {
+        let lake = site.open_admin(url);
+        let obstacle = match lake.check_writable() {
             Ok(()) => None,
-            Err(LakeError::ReadOnly { source, .. }) => Some(source.to_string()),
+            Err(LakeError::ReadOnly { source, .. }) => {
+                // Who may not even look has no keys, and should not get a remote that says so for ever.
+                drop(lake.list()?);
+                Some(source.to_string())
+            }
             Err(error @ LakeError::HashNotWritable { .. }) => Some(error.to_string()),
             Err(error) => return Err(error.into()),
         };
