@@ -302,6 +302,19 @@ fn who_may_only_read_gets_a_source() {
 }
 
 #[test]
+fn who_may_not_even_look_gets_no_remote() {
+    let (env, server) = (TestEnv::new(), S3Server::start());
+    server.set_behaviour(|behaviour| behaviour.public_read = true);
+    let repo = env.repo("work");
+    let url = Endpoint::of(&server).url("lake");
+    let ran = repo.git_fails(1, ["lake", "init", &format!("{url}?secure=false")]);
+    let ran = ran.says(&format!("Could not get access to the lake `{url}`"));
+    drop(ran.says("it was asked without keys"));
+    assert!(!repo.path.join(".gitlake.toml").exists());
+    assert_eq!(server.keys("lake"), [""; 0]);
+}
+
+#[test]
 fn a_fork_of_public_content_is_pushed_without_keys() {
     let (env, server) = (TestEnv::new(), S3Server::start());
     server.set_behaviour(|behaviour| behaviour.public_read = true);

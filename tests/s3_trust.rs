@@ -39,12 +39,9 @@ fn planted(env: &TestEnv, server: &S3Server) -> Repo {
 }
 
 /// A user who has keys in many places, and does not trust this machine.
-fn user(env: &TestEnv, server: &S3Server) -> Repo {
+fn user(env: &TestEnv) -> Repo {
     env.install();
-    let home = env.at("home");
-    home.git(["config", "--global", "lake.trustLoopback", "false"]);
-    // The committed settings say so as well, which is not enough.
-    home.git(["config", "--global", &format!("lake.{}.secure", server.host()), "false"]);
+    env.at("home").git(["config", "--global", "lake.trustLoopback", "false"]);
     with_keys(&env.at("."))
 }
 
@@ -91,7 +88,7 @@ fn settings_do_not_get_keys_of_the_environment() {
     let (env, server) = (TestEnv::new(), S3Server::start());
     know(&server);
     planted(&env, &server);
-    let user = user(&env, &server);
+    let user = user(&env);
     let host = server.host();
     let way_out =
         format!("asked without keys: `{host}` is not trusted with yours (`git lake trust {host}`)");
@@ -110,7 +107,7 @@ fn settings_do_not_get_keys_of_files() {
     let (env, server) = (TestEnv::new(), S3Server::start());
     know(&server);
     planted(&env, &server);
-    user(&env, &server);
+    user(&env);
     let [id, secret, token] = SECRETS;
     let profile = format!(
         "[default]\naws_access_key_id={id}\naws_secret_access_key={secret}\n\
@@ -142,7 +139,7 @@ fn the_server_of_the_environment_gets_keys() {
     let (env, server, other) = (TestEnv::new(), S3Server::start(), S3Server::start());
     know(&server);
     planted(&env, &server);
-    let user = user(&env, &server);
+    let user = user(&env);
     let elsewhere = user.with("AWS_ENDPOINT_URL", format!("http://{}", other.host()));
     let (_, ran) = clone(&elsewhere, "elsewhere");
     drop(ran.says("left as pointers"));
@@ -183,7 +180,32 @@ fn settings_alone_do_not_get_keys_over_plain_http() {
     is_signed(&server.take_requests());
 }
 
-/// Asserts that adding, pushing and looking name the one command, and returns what was asked.
+#[test]
+fn a_server_that_the_user_names_gets_keys() {
+    let (env, server) = (TestEnv::new(), S3Server::start());
+    know(&server);
+    let user = user(&env);
+    let url = Endpoint::of(&server).url("lake") + "?secure=false";
+    for (command, name) in [("init", "named"), ("trust", "accepted")] {
+        user.git(["init", "-q", name]);
+        let repo = user.below(name);
+        if command == "trust" {
+            repo.write(
+                ".gitlake.toml",
+                format!("version = 1\n{}", remote("ours", &server, "lake")),
+            );
+        }
+        repo.git(["lake", command, &url]);
+        server.take_requests();
+        repo.git(["lake", "init"]);
+        repo.git(["lake", "track", "*.bin"]);
+        repo.write("b.bin", noise(2, 3000 + name.len()));
+        repo.git(["add", "."]).says_nothing();
+        is_signed(&server.take_requests());
+    }
+}
+
+/// Adding, pushing and looking name the one command.
 fn uploads_wait(repo: &Repo, url: &str, file: &str) {
     let way_out = format!("which this clone has not accepted: `git lake trust {url}`");
     repo.git(["add", "."]).says(&format!("1 upload is owed to `{url}`, {way_out}"));
