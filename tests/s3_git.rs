@@ -302,6 +302,21 @@ fn who_may_only_read_gets_a_source() {
 }
 
 #[test]
+fn keys_that_nobody_keeps_are_said_to_be_lost() {
+    let (env, server) = (TestEnv::new(), S3Server::start());
+    let repo = env.repo("work");
+    let typed = Endpoint::of(&server).typed("lake");
+    let said = "were used and not kept: git has no credential helper that keeps them";
+    repo.git(["lake", "init", &typed]).says(said).says_not(KEY.1);
+    repo.git(["lake", "track", "*.bin"]);
+    repo.write("a.bin", noise(1, 3000));
+    repo.git(["add", "."]).says("1 upload is owed (a.bin)").says("it was asked without keys");
+    keep_keys(&repo);
+    repo.git(["lake", "init", &typed]).says_nothing();
+    repo.git(["lake", "push"]).says("1 object uploaded");
+}
+
+#[test]
 fn who_may_not_even_look_gets_no_remote() {
     let (env, server) = (TestEnv::new(), S3Server::start());
     server.set_behaviour(|behaviour| behaviour.public_read = true);

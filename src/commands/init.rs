@@ -155,7 +155,13 @@ fn declare(
     let declared = site.open_admin(url).declare(wanted, creation);
     match (&declared, typed) {
         (Ok(_), Some(TypedUrl { keys: Some(keys), .. })) => {
-            site.hosts.keep(&site.config.rewritten(url), keys);
+            let is_kept = site.hosts.keep(&site.config.rewritten(url), keys);
+            if !is_kept {
+                context.ui.warning(&format!(
+                    "The keys for `{url}` were used and not kept: git has no credential helper that \
+                     keeps them (`git help credentials`). Later commands look for them elsewhere."
+                ));
+            }
         }
         (Err(error), Some(typed)) if error.is_unreachable() => {
             typed.doubt().iter().for_each(|doubt| context.ui.warning(doubt));

@@ -78,12 +78,16 @@ impl Hosts {
         decision.access_to(location)
     }
 
-    /// Hands keys to git's credential helper, after the server accepted them.
-    pub fn keep(&self, location: &LakeUrl, keys: &Keys) {
+    /// Hands keys to git's credential helper, after the server accepted them. Returns false if it does
+    /// not have them afterwards: there is none, or it cannot keep keys that expire.
+    pub fn keep(&self, location: &LakeUrl, keys: &Keys) -> bool {
         let plain_http = self.access_to(location).plain_http;
-        if let (Some(helpers), Some(server)) = (&self.helpers, location.server()) {
-            helpers(&server, plain_http).approve(keys);
-        }
+        let (Some(helpers), Some(server)) = (&self.helpers, location.server()) else {
+            return false;
+        };
+        let helper = helpers(&server, plain_http);
+        helper.approve(keys);
+        helper.fill().is_some_and(|kept| kept == *keys)
     }
 
     fn said(&self) -> std::sync::MutexGuard<'_, Said> {
