@@ -110,3 +110,17 @@ fn https_goes_through_a_proxy_unread() {
     assert!(!asked.is_empty(), "it was used");
     assert!(asked.iter().all(|line| line == "CONNECT lake.example:443 HTTP/1.1"), "{asked:?}");
 }
+
+#[test]
+fn plain_http_is_spoken_only_on_request() {
+    let server = S3Server::start();
+    let env = TestEnv::new();
+    let repo = with_bucket(&env, &server.host());
+    let address = format!("s3://{}/lake", server.host());
+    let ran = repo.git_fails(1, ["lake", "init", &address]);
+    drop(ran.says(&format!("git lake trust --insecure-http {}", server.host())));
+    assert_eq!(server.requests().len(), 0);
+    repo.git(["lake", "init", "--insecure-http", &address]);
+    assert!(repo.text(".gitlake.toml").contains("secure = false"));
+    goes_up_and_comes_back(&repo);
+}

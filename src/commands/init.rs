@@ -10,8 +10,8 @@ use crate::config::{edit, env};
 use crate::digest::HashName;
 use crate::fs::{IoContext as _, Shared, read_small, write_atomic};
 use crate::lake::{Creation, Declaration, LakeError};
-use crate::lake_url::LakeUrl;
 use crate::lake_url::typed::{Options, TypedUrl};
+use crate::lake_url::{LakeUrl, Scheme};
 use crate::oid::Oid;
 use crate::repo::Repo;
 use crate::repo::gitconfig::{self, ConfigFile};
@@ -35,9 +35,12 @@ pub struct Args {
     /// Name of the remote, for a single URL
     #[arg(long)]
     name: Option<String>,
-    /// Create folders above the lake's own, too
+    /// Create folders above the lake's own, too, or the bucket
     #[arg(long)]
     create: bool,
+    /// Speak plain http with the servers of the URLs, as `?secure=false` in each would say
+    #[arg(long)]
+    insecure_http: bool,
     /// Hash that a new lake names its objects by [default: sha256]
     #[arg(long)]
     hash: Option<HashName>,
@@ -65,7 +68,12 @@ pub fn run(context: &Context, args: Args) -> super::Result {
     };
     let site = context.lenient_workspace()?;
     let parse = |text: &String| parse_url(text, &context.folder, &site.hosts);
-    let typed = args.urls.iter().map(parse).collect::<Result<Vec<_>, Error>>()?;
+    let mut typed = args.urls.iter().map(parse).collect::<Result<Vec<_>, Error>>()?;
+    if args.insecure_http {
+        for typed in typed.iter_mut().filter(|typed| typed.url.scheme() == Scheme::S3) {
+            typed.options.secure = Some(false);
+        }
+    }
     let mut urls: Vec<LakeUrl> = typed.iter().map(|typed| typed.url.clone()).collect();
     let is_local = urls.is_empty() && settings.remotes.is_empty();
     if is_local {

@@ -2,7 +2,7 @@
 //!
 //! Objects lie at `<prefix><object name>` of the bucket; the bucket's tags declare the hash and the
 //! lake's id, as pipelime has it. Whatever differs between servers is noticed and lived with:
-//! [`manners`] says what this one honours. A bucket is declared only where the user names it; one that
+//! `manners` says what this one honours. A bucket is declared only where the user names it; one that
 //! declares nothing, or does not let its tags be read, is taken for SHA-256.
 //!
 //! Everything asynchronous stays in this folder: callers are plain threads that block.
