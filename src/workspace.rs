@@ -25,6 +25,7 @@ use crate::repo::{self, Blob, BlobId, Repo};
 use crate::repo_path::RepoPath;
 use crate::store::Store;
 use crate::store::blob_map::BlobMap;
+use crate::store::health::HealthRecords;
 use crate::store::queue::Queue;
 use crate::store::receipts::Receipts;
 use crate::store::servers::ServerNotes;
@@ -141,8 +142,8 @@ impl Workspace {
         Ok(Self {
             queue: Queue::at(store.root()),
             receipts: Arc::new(Receipts::at(store.root())),
+            lakes: Arc::new(Lakes::with_records(Box::new(open), HealthRecords::at(store.root()))),
             store: Arc::new(store),
-            lakes: Arc::new(Lakes::new(Box::new(open))),
             opener,
             repo,
             config,
@@ -163,6 +164,16 @@ impl Workspace {
             cancel: self.cancel.clone(),
             jobs: self.config.jobs,
         }
+    }
+
+    /// Asks lakes although other processes gave them up: for commands in which the user asks for transfers.
+    pub fn insist(&self) {
+        self.lakes.insist();
+    }
+
+    /// Forgets that processes gave up the lake: for commands in which the user names it.
+    pub fn forgive(&self, url: &LakeUrl) {
+        self.lakes.forgive(url);
     }
 
     /// Opens a lake with the right to declare it: for commands in which the user names the lake.

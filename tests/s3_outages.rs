@@ -158,12 +158,42 @@ fn a_server_that_never_answers_is_asked_once_by_each_command() {
         for at in 0..6 {
             clone.write(format!("new-{at}.bin"), noise(at + 10, 3000));
         }
-        clone.git(["add", "."]).says("6 uploads are owed");
-        assert_eq!(asked(), 1);
+        clone.git(["add", "."]).says("6 uploads are owed").says("It is not asked again for ");
+        assert_eq!(asked(), 0);
         case.way.open();
         clone.git(["lake", "pull"]).says("6 files filled").says_nothing();
         clone.git(["lake", "push"]).says("6 objects uploaded").says_nothing();
     });
+}
+
+#[test]
+fn a_server_that_was_given_up_is_not_asked_for_a_minute_unless_somebody_wants_it() {
+    let server = S3Server::start();
+    let case = Case::new(Endpoint::of(&server));
+    case.way.close();
+    case.repo.write("a.bin", noise(1, 3000));
+    let ran = case.repo.git(["add", "."]);
+    let told = ran.told()[0].strip_suffix(". `git lake push` tries again.").unwrap();
+    let reason = told.rsplit(": ").next().unwrap();
+    // It is back, but nobody looks.
+    case.way.open();
+    let before = case.way.connections();
+    case.repo.write("b.bin", noise(2, 3000));
+    let ran = case.repo.git(["add", "."]).says("2 uploads are owed (a.bin, b.bin)");
+    let ran =
+        ran.says(&format!("Could not reach the lake `{}`: It is not asked again", case.url()));
+    drop(ran.says(&format!("seconds, since: {reason}")));
+    case.repo.commit("v1").says_nothing();
+    case.env.bare("server.git");
+    let ran = case.repo.git_fails(1, ["push", "-q", "../server.git", "main"]);
+    drop(ran.says("It is not asked again"));
+    assert_eq!(case.way.connections(), before, "the server was asked");
+    case.repo.git(["lake", "push"]).says("2 objects uploaded").says_nothing();
+    // That was a success, so the next processes ask, too.
+    case.repo.write("c.bin", noise(3, 3000));
+    case.repo.git(["add", "."]).says_nothing();
+    case.repo.git(["push", "-q", "../server.git", "main"]).says_nothing();
+    case.holds(&noise(3, 3000));
 }
 
 #[test]

@@ -83,6 +83,7 @@ pub fn run(context: &Context, args: Args) -> super::Result {
         if args.create || is_local { Creation::WithParents } else { Creation::IfParentExists };
     let mut lines = Vec::new();
     for (at, url) in urls.iter().enumerate() {
+        site.forgive(url);
         let known = settings.remotes.iter().find(|remote| remote.url == *url);
         let wanted = args.hash.or_else(|| known.map(|remote| remote.hash));
         let declaration = declare(context, &site, url, typed.get(at), wanted, creation)?;

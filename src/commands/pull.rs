@@ -26,6 +26,7 @@ pub struct Args {
 /// If the clone cannot be read, or its index is in use.
 pub fn run(context: &Context, args: &Args) -> super::Result {
     let mut site = context.workspace()?;
+    site.insist();
     site.consult_origin();
     if site.repo.work_tree().is_none() {
         return Err(Error::Refused("A bare repository has no work tree to fill".into()));

@@ -30,6 +30,7 @@ pub struct Args {
 /// If the clone or its history cannot be read.
 pub fn run(context: &Context, args: &Args) -> super::Result {
     let site = context.workspace()?;
+    site.insist();
     if let Err(error) = site.store.sync_recorded() {
         context.ui.warning(&error.to_string());
     }

@@ -45,6 +45,7 @@ pub fn run(context: &Context, args: &Args) -> super::Result {
         check(remote, args.insecure_http)?;
     }
     let urls: Vec<LakeUrl> = remotes.iter().map(|remote| remote.url.clone()).collect();
+    urls.iter().for_each(|url| site.forgive(url));
     site.accepted()?.add(&urls)?;
     let mut config = ConfigFile::open(&gitconfig::repository_file(&site.repo))?;
     for remote in &remotes {

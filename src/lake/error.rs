@@ -195,6 +195,14 @@ pub enum Obstacle {
     /// A connection that cannot work before somebody changes a setting.
     #[error("{0}")]
     Settings(Box<str>),
+    /// It failed a moment ago, and is not asked for a while.
+    #[error("It is not asked again for {seconds} seconds, since: {cause}")]
+    Resting {
+        /// How long.
+        seconds: u64,
+        /// What went wrong.
+        cause: Box<str>,
+    },
 }
 
 /// What the system or a server said.

@@ -22,6 +22,7 @@ use crate::oid::Oid;
 
 pub mod blob_map;
 pub mod fill_journal;
+pub mod health;
 pub mod materialize;
 pub mod queue;
 pub mod receipts;

@@ -1,11 +1,14 @@
 //! Open lakes, one for each address, and how well they are.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 
-use crate::lake::{Declaration, LakeError, WriteLake};
+use super::report::with_causes;
+use crate::fs::unix_now;
+use crate::lake::{Declaration, LakeError, Obstacle, Retry, WriteLake};
 use crate::lake_url::LakeUrl;
+use crate::store::health::{HealthRecords, Rest};
 
 /// After so many failures in a row a lake is not asked again by this process: one that is down must
 /// not cost every object a timeout.
@@ -17,21 +20,47 @@ pub type Opener = Box<dyn Fn(&LakeUrl) -> Arc<dyn WriteLake> + Send + Sync>;
 /// Opens lakes at first need and keeps them.
 pub struct Lakes {
     opener: Opener,
+    memory: Arc<Memory>,
     open: Mutex<HashMap<LakeUrl, Arc<OpenLake>>>,
+}
+
+/// What other processes and the user say about the health of lakes.
+#[derive(Default)]
+struct Memory {
+    records: Option<HealthRecords>,
+    /// The user wants lakes to be asked whatever the records say.
+    insists: AtomicBool,
 }
 
 /// A lake that was asked for, whether it can be reached or not.
 pub struct OpenLake {
     lake: Arc<dyn WriteLake>,
+    memory: Arc<Memory>,
     declaration: OnceLock<Result<Declaration, LakeError>>,
     failures: AtomicU32,
     last_failure: Mutex<Option<LakeError>>,
 }
 
 impl Lakes {
-    /// Opens lakes with `opener`.
+    /// Opens lakes with `opener`; what is learned about their health ends with this process.
     pub fn new(opener: Opener) -> Self {
-        Self { opener, open: Mutex::default() }
+        Self { opener, memory: Arc::default(), open: Mutex::default() }
+    }
+
+    /// The same, and shares what is learned about their health with other processes.
+    pub fn with_records(opener: Opener, records: HealthRecords) -> Self {
+        let memory = Memory { records: Some(records), ..Memory::default() };
+        Self { opener, memory: Arc::new(memory), open: Mutex::default() }
+    }
+
+    /// Asks lakes that are opened from now on although other processes gave them up: the user wants it.
+    pub fn insist(&self) {
+        self.memory.insists.store(true, Ordering::Relaxed);
+    }
+
+    /// Forgets that processes gave up the lake: the user names it.
+    pub fn forgive(&self, url: &LakeUrl) {
+        self.memory.clear(url);
     }
 
     /// Returns the lake at an address; the same one for the same address.
@@ -40,12 +69,46 @@ impl Lakes {
         let lake = open.entry(url.clone()).or_insert_with(|| {
             Arc::new(OpenLake {
                 lake: (self.opener)(url),
+                memory: Arc::clone(&self.memory),
                 declaration: OnceLock::new(),
                 failures: AtomicU32::new(0),
                 last_failure: Mutex::new(None),
             })
         });
         Arc::clone(lake)
+    }
+}
+
+impl Memory {
+    /// Returns why the lake is not to be asked now, if so.
+    fn objection(&self, url: &LakeUrl) -> Option<LakeError> {
+        if self.insists.load(Ordering::Relaxed) {
+            self.clear(url);
+            return None;
+        }
+        let Rest { seconds, cause } = self.records.as_ref()?.recall(url, unix_now())?;
+        let obstacle = Obstacle::Resting { seconds, cause: cause.into() };
+        Some(LakeError::Unreachable { url: url.clone(), obstacle })
+    }
+
+    /// Lets the next processes not ask a lake that cost time. One whose failures only a person can put
+    /// right costs none, and is asked again as soon as they have.
+    fn give_up(&self, url: &LakeUrl, error: &LakeError) {
+        let Some(records) = &self.records else { return };
+        if error.retry() == Retry::Never {
+            return;
+        }
+        let cause = match error {
+            LakeError::Unreachable { obstacle, .. } => with_causes(obstacle),
+            other => with_causes(other),
+        };
+        records.give_up(url, unix_now(), &cause);
+    }
+
+    fn clear(&self, url: &LakeUrl) {
+        if let Some(records) = &self.records {
+            records.clear(url);
+        }
     }
 }
 
@@ -57,7 +120,7 @@ impl OpenLake {
     /// # Errors
     /// Why it cannot be used: the first failure to reach it, or the last of several.
     pub fn usable(&self) -> Result<&dyn WriteLake, LakeError> {
-        if self.failures.load(Ordering::Relaxed) >= FAILURES_UNTIL_UNWELL
+        if self.is_given_up()
             && let Some(error) = &*self.last_failure.lock().expect("no holder panics")
         {
             return Err(error.clone());
@@ -69,10 +132,27 @@ impl OpenLake {
     /// Returns what the lake declares, read once for all.
     ///
     /// # Errors
-    /// Why it cannot be read.
+    /// Why it cannot be read, or why it is not tried.
     pub fn declaration(&self) -> Result<&Declaration, LakeError> {
-        let declaration = self.declaration.get_or_init(|| self.lake.declaration());
+        let declaration = self.declaration.get_or_init(|| self.first_contact());
         declaration.as_ref().map_err(Clone::clone)
+    }
+
+    fn first_contact(&self) -> Result<Declaration, LakeError> {
+        let url = self.lake.url();
+        if let Some(error) = self.memory.objection(url) {
+            return Err(error);
+        }
+        let declaration = self.lake.declaration();
+        match &declaration {
+            Ok(_) => self.memory.clear(url),
+            Err(error) => self.memory.give_up(url, error),
+        }
+        declaration
+    }
+
+    fn is_given_up(&self) -> bool {
+        self.failures.load(Ordering::Relaxed) >= FAILURES_UNTIL_UNWELL
     }
 
     /// Returns how many requests at once the lake gains from.
@@ -85,9 +165,15 @@ impl OpenLake {
         match result {
             Err(error) if error.concerns_lake() => {
                 *self.last_failure.lock().expect("no holder panics") = Some(error.clone());
-                self.failures.fetch_add(1, Ordering::Relaxed);
+                if self.failures.fetch_add(1, Ordering::Relaxed) + 1 == FAILURES_UNTIL_UNWELL {
+                    self.memory.give_up(self.lake.url(), error);
+                }
             }
-            _ => self.failures.store(0, Ordering::Relaxed),
+            _ => {
+                if self.failures.swap(0, Ordering::Relaxed) >= FAILURES_UNTIL_UNWELL {
+                    self.memory.clear(self.lake.url());
+                }
+            }
         }
     }
 }

@@ -6,11 +6,14 @@ use super::report::Silent;
 use super::upload::Job;
 use super::*;
 use crate::digest::HashName;
+use crate::lake::faulty::{Call, FaultyLake};
+use crate::lake::memory::MemoryLake;
 use crate::lake::{Creation, LakeError};
 use crate::lake_url::LakeUrl;
 use crate::object_name::ObjectName;
 use crate::oid::Oid;
 use crate::repo_path::RepoPath;
+use crate::store::health::HealthRecords;
 
 struct Site {
     dir: tempfile::TempDir,
@@ -181,4 +184,42 @@ fn cancelling_ends_downloads_and_uploads_without_a_trace() {
     forget(&site, b"content");
     let failure = site.transfer.download(&site.wanted(b"content", &[&lake])).expect_err("stops");
     assert!(matches!(failure, Failure::Cancelled));
+}
+
+#[test]
+fn a_lake_that_is_given_up_is_not_asked_by_the_next_process_if_that_could_help() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let records = HealthRecords::at(dir.path());
+    let url = LakeUrl::parse("s3://memory/lake").expect("an address");
+    let faulty =
+        Arc::new(FaultyLake::new(Arc::new(MemoryLake::declared(url.clone(), HashName::Sha256))));
+    let process = || {
+        let faulty = Arc::clone(&faulty);
+        Lakes::with_records(Box::new(move |_| Arc::clone(&faulty) as _), records.clone())
+    };
+    let busy = || Err::<(), _>(LakeError::Busy { url: url.clone(), after: None });
+    let full = || {
+        let source = crate::lake::Cause::Server(Arc::default());
+        Err::<(), _>(LakeError::Full { url: url.clone(), source })
+    };
+    let first = process().at(&url);
+    (0..5).for_each(|_| first.note(&full()));
+    assert!(first.usable().is_err());
+    let second = process().at(&url);
+    second.usable().expect("only a person can help, and perhaps has");
+    (0..2).for_each(|_| second.note(&busy()));
+    process().at(&url).usable().expect("twice is no reason");
+    second.note(&busy());
+    let text = |error: LakeError| report::with_causes(&error);
+    let error = text(process().at(&url).usable().err().expect("it rests"));
+    let because = ", since: Could not get an answer from the lake `s3://memory/lake`: it is busy";
+    assert!(
+        error.starts_with("Could not reach the lake `s3://memory/lake`: It is not asked again")
+    );
+    assert!(error.ends_with(because), "{error}");
+    let insisting = process();
+    insisting.insist();
+    insisting.at(&url).usable().expect("the user wants it");
+    process().at(&url).usable().expect("forgotten");
+    assert_eq!(faulty.count(Call::Declaration), 4);
 }
