@@ -31,7 +31,7 @@ use crate::store::receipts::Receipts;
 use crate::store::servers::ServerNotes;
 use crate::transfer::lakes::Lakes;
 use crate::transfer::report::Reporter;
-use crate::transfer::{Cancel, Transfer};
+use crate::transfer::{Cancel, Transfer, retry};
 
 /// A clone and what belongs to it.
 pub struct Workspace {
@@ -142,7 +142,11 @@ impl Workspace {
         Ok(Self {
             queue: Queue::at(store.root()),
             receipts: Arc::new(Receipts::at(store.root())),
-            lakes: Arc::new(Lakes::with_records(Box::new(open), HealthRecords::at(store.root()))),
+            lakes: Arc::new(Lakes::with_records(
+                Box::new(open),
+                HealthRecords::at(store.root()),
+                cancel.clone(),
+            )),
             store: Arc::new(store),
             opener,
             repo,
@@ -163,6 +167,7 @@ impl Workspace {
             reporter: Arc::clone(&self.reporter),
             cancel: self.cancel.clone(),
             jobs: self.config.jobs,
+            retry: retry::Policy::default(),
         }
     }
 

@@ -26,6 +26,7 @@ mod s3_keys;
 mod s3_lakes;
 mod s3_large;
 mod s3_outages;
+mod s3_pace;
 mod s3_profiles;
 mod s3_ranges;
 mod s3_requests;

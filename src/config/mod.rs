@@ -22,8 +22,6 @@ use crate::lake_url::host::Host;
 
 /// Objects above this many bytes do not go through git's pipe where that can be avoided.
 const DEFAULT_INBAND_LIMIT: u64 = 4 << 20;
-/// Transfers at once; lakes on a network gain from more than there are cores.
-const DEFAULT_JOBS: usize = 8;
 const MAX_JOBS: usize = 256;
 /// Large objects go to a bucket in parts of this many bytes; S3 takes parts of 5 MiB to 5 GiB.
 const DEFAULT_PART_SIZE: u64 = 8 << 20;
@@ -70,8 +68,8 @@ pub struct Config {
     pub fetch_include: Option<Patterns>,
     /// `lake.fetchExclude`.
     pub fetch_exclude: Patterns,
-    /// `lake.jobs`: transfers at once.
-    pub jobs: usize,
+    /// `lake.jobs`: most transfers with one lake at once.
+    pub jobs: Option<usize>,
     /// `lake.installHooks`: whether the filter may install the hooks.
     pub install_hooks: bool,
     /// git's `url.<base>.insteadOf`: (prefix, base) pairs.
@@ -176,7 +174,7 @@ impl Config {
             strict: reader.flag("lake.strict").unwrap_or(false),
             fetch_include: include,
             fetch_exclude: reader.patterns("lake.fetchExclude").unwrap_or_default(),
-            jobs: reader.jobs().unwrap_or(DEFAULT_JOBS),
+            jobs: reader.jobs(),
             install_hooks: reader.flag("lake.installHooks").unwrap_or(true),
             instead_of: reader.instead_of(),
             trusted_hosts: reader.hosts("lake.trustedHost"),
@@ -391,7 +389,7 @@ pub(crate) mod tests {
         assert!(texts.contains(
             &"git config `lake.jobs` is `0`; it should be a number from 1 to 256".to_owned()
         ));
-        assert_eq!((config.jobs, config.inband_limit), (DEFAULT_JOBS, DEFAULT_INBAND_LIMIT));
+        assert_eq!((config.jobs, config.inband_limit), (None, DEFAULT_INBAND_LIMIT));
         assert!(!config.strict && config.upload_at == UploadAt::Add);
     }
 

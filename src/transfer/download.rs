@@ -6,11 +6,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use super::Transfer;
+use super::pacing::Outcome;
 use super::report::{Activity, with_causes};
 use crate::fs::platform::free_bytes;
-use crate::lake::{LakeError, LakeId};
+use crate::lake::{LakeError, LakeId, Retry};
 use crate::lake_url::{LakeUrl, SourceUrl};
 use crate::object_name::ObjectName;
 use crate::oid::Oid;
@@ -103,6 +105,17 @@ pub enum SourceFailure {
     },
 }
 
+impl SourceFailure {
+    /// Says if and when the same source could help.
+    fn retry(&self) -> Retry {
+        match self {
+            Self::Lake(error) => error.retry(),
+            Self::WrongBytes(_) => Retry::Never,
+            Self::Broken { .. } => Retry::Soon,
+        }
+    }
+}
+
 /// Names lakes and no objects, so that the same trouble with many objects can be told once.
 fn summarize(failures: &[(SourceUrl, SourceFailure)]) -> String {
     let mut reasons: Vec<String> = failures
@@ -167,11 +180,10 @@ impl Downloads {
     pub fn submit(&mut self, wanted: Wanted) {
         self.submitted += 1;
         self.transfer.reporter.expect(Activity::Downloading, 1, wanted.size);
-        let side_by_side = wanted
-            .candidates
-            .first()
-            .map_or(1, |source| self.transfer.lakes.at(&source.lake).side_by_side());
-        if self.threads.len() < self.transfer.jobs.min(self.submitted).min(side_by_side) {
+        let most = wanted.candidates.first().map_or(1, |source| {
+            self.transfer.lakes.at(&source.lake).most_at_once(self.transfer.jobs)
+        });
+        if self.threads.len() < most.min(self.submitted) {
             self.threads.push(self.start_thread());
         }
         let jobs = self.jobs.as_ref().expect("open until dropped");
@@ -255,18 +267,67 @@ impl Transfer {
         if self.free_bytes().is_some_and(|free| free < wanted.size.saturating_add(SPARE_BYTES)) {
             return Err(Failure::NoRoom { size: wanted.size });
         }
-        let mut failures = Vec::new();
-        for source in &wanted.candidates {
-            match self.fetch(wanted, source) {
-                Ok(bytes) => {
-                    let (source, size) = (Some(source.clone()), wanted.size);
-                    return Ok(Fetched { bytes, source, size });
+        let (begun, mut round) = (Instant::now(), 0);
+        let mut failures: BTreeMap<usize, SourceFailure> = BTreeMap::new();
+        let mut due: Vec<usize> = (0..wanted.candidates.len()).collect();
+        loop {
+            for at in due.drain(..) {
+                let source = &wanted.candidates[at];
+                match self.fetch_in_turn(wanted, source) {
+                    Ok(bytes) => {
+                        let (source, size) = (Some(source.clone()), wanted.size);
+                        return Ok(Fetched { bytes, source, size });
+                    }
+                    Err(Fetch::Source(failure)) => drop(failures.insert(at, failure)),
+                    Err(Fetch::Fatal(failure)) => return Err(failure),
                 }
-                Err(Fetch::Source(failure)) => failures.push((source.clone(), failure)),
-                Err(Fetch::Fatal(failure)) => return Err(failure),
+            }
+            // All sources were tried; those that are only busy are worth another round.
+            let mut longest = Duration::ZERO;
+            for (at, failure) in &failures {
+                let is_well = self.lakes.at(&wanted.candidates[*at].lake).is_well();
+                let wait = self.retry.wait(round, failure.retry(), begun.elapsed());
+                if let Some(wait) = wait.filter(|_| is_well) {
+                    longest = longest.max(wait);
+                    due.push(*at);
+                }
+            }
+            if due.is_empty() {
+                break;
+            }
+            if !self.cancel.sleep(longest) {
+                return Err(Failure::Cancelled);
+            }
+            round += 1;
+        }
+        let failures = failures.into_iter().map(|(at, why)| (wanted.candidates[at].clone(), why));
+        let failures: Vec<_> = failures.collect();
+        for (source, failure) in &failures {
+            if let SourceFailure::Lake(error) = failure {
+                self.lakes.at(&source.lake).note::<()>(&Err(error.clone()));
             }
         }
         Err(Failure::NoSource(failures))
+    }
+
+    /// Fetches from one source when its lake has room for one more transfer.
+    fn fetch_in_turn(&self, wanted: &Wanted, source: &SourceUrl) -> Result<Option<Vec<u8>>, Fetch> {
+        let open = self.lakes.at(&source.lake);
+        open.usable()?;
+        let pass = open.gate(self.jobs).enter(&self.cancel);
+        let pass = pass.ok_or(Fetch::Fatal(Failure::Cancelled))?;
+        let result = self.fetch(wanted, source);
+        match &result {
+            Ok(_) => {
+                open.note(&Ok(()));
+                pass.finish(1, wanted.size, Outcome::Done);
+            }
+            Err(Fetch::Source(failure)) if failure.retry() != Retry::Never => {
+                pass.finish(0, 0, Outcome::Strained);
+            }
+            Err(_) => pass.finish(0, 0, Outcome::Other),
+        }
+        result
     }
 
     /// Writes receipts for objects that were read from their lakes and are right.
@@ -297,11 +358,7 @@ impl Transfer {
 
     fn fetch(&self, wanted: &Wanted, source: &SourceUrl) -> Result<Option<Vec<u8>>, Fetch> {
         let open = self.lakes.at(&source.lake);
-        let content = open.usable().and_then(|lake| {
-            let content = lake.get(&source.name, 0);
-            open.note(&content);
-            content
-        })?;
+        let content = open.usable()?.get(&source.name, 0)?;
         if content.size != wanted.size {
             return Err(SourceFailure::WrongBytes(source.clone()).into());
         }

@@ -3,8 +3,13 @@
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
+use std::time::Instant;
 
+use super::Cancel;
+use super::gate::Gate;
+use super::pacing::Pacing;
 use super::report::with_causes;
+use super::retry::Policy;
 use crate::fs::unix_now;
 use crate::lake::{Declaration, LakeError, Obstacle, Retry, WriteLake};
 use crate::lake_url::LakeUrl;
@@ -13,6 +18,9 @@ use crate::store::health::{HealthRecords, Rest};
 /// After so many failures in a row a lake is not asked again by this process: one that is down must
 /// not cost every object a timeout.
 const FAILURES_UNTIL_UNWELL: u32 = 3;
+/// Most transfers at once with a lake that gains from any number, and with one that says how many.
+const MOST_AT_ONCE: usize = 32;
+const MOST_SIDE_BY_SIDE: usize = 8;
 
 /// Opens the lake of an address; does no I/O.
 pub type Opener = Box<dyn Fn(&LakeUrl) -> Arc<dyn WriteLake> + Send + Sync>;
@@ -30,6 +38,7 @@ struct Memory {
     records: Option<HealthRecords>,
     /// The user wants lakes to be asked whatever the records say.
     insists: AtomicBool,
+    cancel: Cancel,
 }
 
 /// A lake that was asked for, whether it can be reached or not.
@@ -39,6 +48,7 @@ pub struct OpenLake {
     declaration: OnceLock<Result<Declaration, LakeError>>,
     failures: AtomicU32,
     last_failure: Mutex<Option<LakeError>>,
+    gate: OnceLock<Gate>,
 }
 
 impl Lakes {
@@ -48,8 +58,8 @@ impl Lakes {
     }
 
     /// The same, and shares what is learned about their health with other processes.
-    pub fn with_records(opener: Opener, records: HealthRecords) -> Self {
-        let memory = Memory { records: Some(records), ..Memory::default() };
+    pub fn with_records(opener: Opener, records: HealthRecords, cancel: Cancel) -> Self {
+        let memory = Memory { records: Some(records), cancel, ..Memory::default() };
         Self { opener, memory: Arc::new(memory), open: Mutex::default() }
     }
 
@@ -73,6 +83,7 @@ impl Lakes {
                 declaration: OnceLock::new(),
                 failures: AtomicU32::new(0),
                 last_failure: Mutex::new(None),
+                gate: OnceLock::new(),
             })
         });
         Arc::clone(lake)
@@ -143,7 +154,21 @@ impl OpenLake {
         if let Some(error) = self.memory.objection(url) {
             return Err(error);
         }
-        let declaration = self.lake.declaration();
+        let (begun, mut round) = (Instant::now(), 0);
+        let declaration = loop {
+            let declaration = self.lake.declaration();
+            // It is there, only not yet; a lake that does not answer at all is not waited for.
+            let wait = match &declaration {
+                Err(error @ LakeError::Busy { .. }) => {
+                    Policy::default().wait(round, error.retry(), begun.elapsed())
+                }
+                _ => None,
+            };
+            round += 1;
+            if !wait.is_some_and(|wait| self.memory.cancel.sleep(wait)) {
+                break declaration;
+            }
+        };
         match &declaration {
             Ok(_) => self.memory.clear(url),
             Err(error) => self.memory.give_up(url, error),
@@ -151,16 +176,39 @@ impl OpenLake {
         declaration
     }
 
+    /// Returns true if the lake was reached and is not known to be unwell: what fails now may pass.
+    pub(super) fn is_well(&self) -> bool {
+        matches!(self.declaration.get(), Some(Ok(_))) && !self.is_given_up()
+    }
+
+    /// Returns the way to the lake; `jobs` is what the user wants at most.
+    pub(super) fn gate(&self, jobs: Option<usize>) -> &Gate {
+        self.gate.get_or_init(|| {
+            let most = self.most_at_once(jobs);
+            Gate::new(match self.gains_from_any_number() {
+                true => Pacing::growing_to(most),
+                false => Pacing::at_most(most),
+            })
+        })
+    }
+
+    /// Returns how many transfers may ever be under way at once; `jobs` is what the user wants at most.
+    pub(super) fn most_at_once(&self, jobs: Option<usize>) -> usize {
+        match self.lake.capabilities().side_by_side {
+            usize::MAX => jobs.unwrap_or(MOST_AT_ONCE),
+            side_by_side => jobs.unwrap_or(MOST_SIDE_BY_SIDE).min(side_by_side),
+        }
+    }
+
+    fn gains_from_any_number(&self) -> bool {
+        self.lake.capabilities().side_by_side == usize::MAX
+    }
+
     fn is_given_up(&self) -> bool {
         self.failures.load(Ordering::Relaxed) >= FAILURES_UNTIL_UNWELL
     }
 
-    /// Returns how many requests at once the lake gains from.
-    pub fn side_by_side(&self) -> usize {
-        self.lake.capabilities().side_by_side
-    }
-
-    /// Hears how a request went, to tell whether the lake is well.
+    /// Hears how a transfer went in the end, to tell whether the lake is well.
     pub fn note<T>(&self, result: &Result<T, LakeError>) {
         match result {
             Err(error) if error.concerns_lake() => {

@@ -1,19 +1,23 @@
 //! The engine between the store and lakes: many objects, many sources, some of which fail.
 //!
 //! Everything that is the same for every lake lives here once: running side by side, trying the next
-//! source, verifying what arrives, remembering which lake is unwell, progress, cancelling. Lakes
-//! themselves know none of it. Threads start with the first job; a process that transfers nothing
+//! source, trying again, verifying what arrives, how many at once, remembering which lake is unwell,
+//! progress, cancelling. Lakes themselves know none of it. Threads start with the first job; a process that transfers nothing
 //! starts none and opens no lake.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use crate::store::Store;
 use crate::store::receipts::Receipts;
 
 pub mod download;
+mod gate;
 pub mod lakes;
+pub mod pacing;
 pub mod report;
+pub mod retry;
 pub mod upload;
 
 use lakes::Lakes;
@@ -38,6 +42,19 @@ impl Cancel {
     pub fn is_cancelled(&self) -> bool {
         self.0.load(Ordering::Relaxed)
     }
+
+    /// Sleeps; returns false, and early, once somebody asked to stop.
+    pub fn sleep(&self, duration: Duration) -> bool {
+        const PIECE: Duration = Duration::from_millis(50);
+        let begun = Instant::now();
+        loop {
+            let left = duration.saturating_sub(begun.elapsed());
+            if self.is_cancelled() || left.is_zero() {
+                return !self.is_cancelled();
+            }
+            std::thread::sleep(left.min(PIECE));
+        }
+    }
 }
 
 /// What every transfer needs; clones share everything.
@@ -53,8 +70,10 @@ pub struct Transfer {
     pub reporter: Arc<dyn Reporter>,
     /// Asks to stop.
     pub cancel: Cancel,
-    /// Most transfers at once.
-    pub jobs: usize,
+    /// Most transfers with one lake at once; `None` for what its kind gains from.
+    pub jobs: Option<usize>,
+    /// How patient it is with lakes that are busy.
+    pub retry: retry::Policy,
 }
 
 #[cfg(test)]

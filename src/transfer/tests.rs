@@ -27,7 +27,8 @@ impl Site {
         let receipts = Arc::new(Receipts::at(store.root()));
         let lakes = Arc::new(Lakes::new(opener()));
         let (reporter, cancel) = (Arc::new(Silent), Cancel::default());
-        Self { dir, transfer: Transfer { store, receipts, lakes, reporter, cancel, jobs: 4 } }
+        let (jobs, retry) = (Some(4), retry::Policy::default());
+        Self { dir, transfer: Transfer { store, receipts, lakes, reporter, cancel, jobs, retry } }
     }
 
     fn lake(&self, name: &str) -> LakeUrl {
@@ -195,7 +196,11 @@ fn a_lake_that_is_given_up_is_not_asked_by_the_next_process_if_that_could_help()
         Arc::new(FaultyLake::new(Arc::new(MemoryLake::declared(url.clone(), HashName::Sha256))));
     let process = || {
         let faulty = Arc::clone(&faulty);
-        Lakes::with_records(Box::new(move |_| Arc::clone(&faulty) as _), records.clone())
+        Lakes::with_records(
+            Box::new(move |_| Arc::clone(&faulty) as _),
+            records.clone(),
+            Cancel::default(),
+        )
     };
     let busy = || Err::<(), _>(LakeError::Busy { url: url.clone(), after: None });
     let full = || {

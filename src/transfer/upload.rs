@@ -2,20 +2,26 @@
 
 use std::collections::BTreeMap;
 use std::io::{self, Read};
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use super::Transfer;
 use super::lakes::OpenLake;
+use super::pacing::Outcome;
 use super::report::Activity;
 use crate::digest::HashName;
 use crate::fs::PathError;
-use crate::lake::{self, LakeError, Observer, Proof, Put};
+use crate::lake::{self, LakeError, Observer, Proof, Put, Retry, WriteLake};
 use crate::lake_url::{LakeUrl, SourceUrl};
 use crate::object_name::ObjectName;
 use crate::oid::Oid;
 use crate::repo_path::RepoPath;
 use crate::store::receipts::Strength;
+
+/// Receipts are written for so many objects at once, or after so much time.
+const RECORDED_AT_ONCE: usize = 64;
+const RECORDED_AFTER: Duration = Duration::from_millis(500);
 
 /// One object that is due at one lake.
 #[derive(Debug, Clone)]
@@ -72,6 +78,14 @@ pub enum Failure {
     Cancelled,
 }
 
+/// What goes to one lake.
+struct Way {
+    lake: Arc<OpenLake>,
+    batches: Vec<Vec<Job>>,
+    /// The first batch that no thread has taken.
+    next: AtomicUsize,
+}
+
 impl Transfer {
     /// Uploads objects to their lakes and records receipts; goes on after failures.
     ///
@@ -83,46 +97,50 @@ impl Transfer {
             by_lake.entry(job.url.lake.clone()).or_default().push(job);
         }
         let mut report = Report::default();
-        let (mut batches, mut side_by_side) = (Vec::new(), 1);
+        let mut ways = Vec::new();
         for (url, mut jobs) in by_lake {
             let lake = self.lakes.at(&url);
             match self.check(&lake, &url, &jobs) {
                 Ok(capabilities) => {
-                    side_by_side = side_by_side.max(capabilities.side_by_side);
                     // The largest first, so that no thread begins one when the others are done.
                     jobs.sort_by_key(|job| std::cmp::Reverse(job.size));
-                    for batch in into_batches(jobs, capabilities) {
-                        batches.push((std::sync::Arc::clone(&lake), batch));
-                    }
+                    let batches = into_batches(jobs, capabilities);
+                    ways.push(Way { lake, batches, next: AtomicUsize::new(0) });
                 }
                 Err(failure) => {
                     report.failures.extend(jobs.into_iter().map(|job| (job, failure.clone())));
                 }
             }
         }
-        let totals = batches.iter().flat_map(|(_, batch)| batch);
+        let totals = ways.iter().flat_map(|way| &way.batches).flatten();
         let (objects, bytes) = totals.fold((0, 0), |sum, job| (sum.0 + 1, sum.1 + job.size));
         self.reporter.expect(Activity::Uploading, objects, bytes);
         let report = Mutex::new(report);
-        let next = AtomicUsize::new(0);
-        let work = || {
-            while let Some((lake, batch)) = batches.get(next.fetch_add(1, Ordering::Relaxed)) {
-                let results = self.upload_batch(lake, batch);
-                let mut report = report.lock().expect("no holder panics");
-                for (job, result) in batch.iter().zip(results) {
-                    report.take(job, result);
-                    self.reporter.finished_object();
+        // Each lake has threads of its own, so that one that is slow or dies holds up no other.
+        std::thread::scope(|scope| {
+            for way in &ways {
+                for _ in 0..way.batches.len().min(way.lake.most_at_once(self.jobs)) {
+                    scope.spawn(|| self.serve(way, &report));
                 }
             }
-        };
-        std::thread::scope(|scope| {
-            for _ in 1..batches.len().min(self.jobs).min(side_by_side) {
-                scope.spawn(work);
-            }
-            work();
         });
         self.reporter.end();
         report.into_inner().expect("no holder panics")
+    }
+
+    /// Uploads batches until none is left; what is done is recorded for several at once.
+    fn serve(&self, way: &Way, report: &Mutex<Report>) {
+        let (mut done, mut since) = (Vec::new(), Instant::now());
+        while let Some(batch) = way.batches.get(way.next.fetch_add(1, Ordering::Relaxed)) {
+            let results = self.put(&way.lake, batch);
+            batch.iter().for_each(|_| self.reporter.finished_object());
+            done.extend(batch.iter().zip(results));
+            if done.len() >= RECORDED_AT_ONCE || since.elapsed() >= RECORDED_AFTER {
+                self.settle(&way.lake, std::mem::take(&mut done), report);
+                since = Instant::now();
+            }
+        }
+        self.settle(&way.lake, done, report);
     }
 
     /// Reaches a lake and checks that it names objects as the settings say.
@@ -143,26 +161,72 @@ impl Transfer {
         Ok(lake.usable()?.capabilities())
     }
 
-    fn upload_batch(&self, open: &OpenLake, batch: &[Job]) -> Vec<Result<Put, Failure>> {
+    /// Puts a batch into its lake, in rounds as long as that makes sense.
+    fn put(&self, open: &OpenLake, batch: &[Job]) -> Vec<Result<Put, LakeError>> {
         let lake = match open.usable() {
             Ok(lake) => lake,
-            Err(error) => return batch.iter().map(|_| Err(error.clone().into())).collect(),
+            Err(error) => return batch.iter().map(|_| Err(error.clone())).collect(),
         };
-        let sources: Vec<_> = batch.iter().map(|job| self.source(job.oid)).collect();
-        let uploads: Vec<lake::Upload<'_>> = batch
-            .iter()
-            .zip(&sources)
-            .map(|(job, open)| lake::Upload {
-                name: &job.url.name,
-                hash: job.hash,
-                size: job.size,
-                open,
-            })
-            .collect();
-        let results = lake.put(&uploads, self);
+        let (begun, mut round) = (Instant::now(), 0);
+        let mut results: Vec<_> = batch.iter().map(|_| Err(LakeError::Cancelled)).collect();
+        let mut due: Vec<usize> = (0..batch.len()).collect();
+        loop {
+            let Some(pass) = open.gate(self.jobs).enter(&self.cancel) else { break };
+            let (mut objects, mut bytes, mut is_strained) = (0, 0, false);
+            for (at, result) in due.iter().zip(self.put_once(lake, batch, &due)) {
+                match &result {
+                    Ok(_) => (objects, bytes) = (objects + 1, bytes + batch[*at].size),
+                    Err(error) => is_strained |= error.retry() != Retry::Never,
+                }
+                results[*at] = result;
+            }
+            let outcome = if is_strained { Outcome::Strained } else { Outcome::Done };
+            let outcome = if objects == 0 && !is_strained { Outcome::Other } else { outcome };
+            pass.finish(objects, bytes, outcome);
+            let mut longest = Duration::ZERO;
+            due.retain(|at| {
+                let class = results[*at].as_ref().err().map_or(Retry::Never, LakeError::retry);
+                let wait = self.retry.wait(round, class, begun.elapsed());
+                longest = longest.max(wait.unwrap_or_default());
+                wait.is_some()
+            });
+            // Others may have found out meanwhile that it is of no use.
+            if due.is_empty() || !open.is_well() || !self.cancel.sleep(longest) {
+                break;
+            }
+            round += 1;
+        }
         results.iter().for_each(|result| open.note(result));
-        let recorded = self.record(open, batch, &results);
-        let finish = |(job, result): (&Job, Result<Put, LakeError>)| match result {
+        results
+    }
+
+    /// Puts those of a batch that are due.
+    fn put_once(
+        &self,
+        lake: &dyn WriteLake,
+        batch: &[Job],
+        due: &[usize],
+    ) -> Vec<Result<Put, LakeError>> {
+        let jobs = || due.iter().map(|at| &batch[*at]);
+        let sources: Vec<_> = jobs().map(|job| self.source(job.oid)).collect();
+        let upload = |(job, open)| {
+            let Job { url, hash, size, .. }: &Job = job;
+            lake::Upload { name: &url.name, hash: *hash, size: *size, open }
+        };
+        let open = sources.iter().map(|open| open as &_);
+        let uploads: Vec<lake::Upload<'_>> = jobs().zip(open).map(upload).collect();
+        lake.put(&uploads, self)
+    }
+
+    /// Records what was done, then reports it.
+    fn settle(
+        &self,
+        open: &OpenLake,
+        done: Vec<(&Job, Result<Put, LakeError>)>,
+        report: &Mutex<Report>,
+    ) {
+        let recorded = self.record(open, &done);
+        let finish = |job: &Job, result: Result<Put, LakeError>| match result {
             Ok(put) => match &recorded {
                 Ok(()) => Ok(put),
                 Err(error) => Err(Failure::Receipt(error.to_string())),
@@ -173,7 +237,10 @@ impl Transfer {
             }
             Err(error) => Err(error.into()),
         };
-        batch.iter().zip(results).map(finish).collect()
+        let mut report = report.lock().expect("no holder panics");
+        for (job, result) in done {
+            report.take(job, finish(job, result));
+        }
     }
 
     fn is_stored(&self, job: &Job) -> bool {
@@ -192,13 +259,12 @@ impl Transfer {
     fn record(
         &self,
         open: &OpenLake,
-        batch: &[Job],
-        results: &[Result<Put, LakeError>],
+        done: &[(&Job, Result<Put, LakeError>)],
     ) -> Result<(), PathError> {
-        let Some(first) = batch.first() else {
+        let Some((first, _)) = done.first() else {
             return Ok(());
         };
-        let proof = |(job, result): (&Job, &Result<Put, LakeError>)| {
+        let proof = |(job, result): &(&Job, Result<Put, LakeError>)| {
             let strength = match result.as_ref().ok()? {
                 Put::Created => Strength::Sent,
                 Put::AlreadyThere(Proof::Content) => Strength::Checksum,
@@ -206,8 +272,7 @@ impl Transfer {
             };
             Some((job.url.name.clone(), job.size, strength))
         };
-        let proofs: Vec<(ObjectName, u64, Strength)> =
-            batch.iter().zip(results).filter_map(proof).collect();
+        let proofs: Vec<(ObjectName, u64, Strength)> = done.iter().filter_map(proof).collect();
         let declaration = open.declaration().ok();
         let id = declaration.and_then(|declaration| declaration.id.as_ref());
         self.receipts.add(&first.url.lake, id.map(lake::LakeId::as_str), &proofs)

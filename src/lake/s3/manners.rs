@@ -60,7 +60,12 @@ impl Manners {
 
 /// Returns how the lake's server behaves, from memory, from notes, or by trying.
 pub(super) async fn of(lake: &S3Lake) -> Result<Manners, Trouble> {
-    if let Some(manners) = *lake.manners.lock().expect("no holder panics") {
+    let known = || *lake.manners.lock().expect("no holder panics");
+    if let Some(manners) = known() {
+        return Ok(manners);
+    }
+    let _finding = lake.finding_manners.lock().await;
+    if let Some(manners) = known() {
         return Ok(manners);
     }
     let noted = lake.server.notes.recall(&lake.url).and_then(|line| Manners::parse(&line));

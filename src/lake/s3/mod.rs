@@ -89,6 +89,8 @@ pub struct S3Lake {
     /// Empty, or ends with `/`.
     prefix: String,
     manners: Arc<Mutex<Option<Manners>>>,
+    /// Held by whoever finds them out, so that of many uploads at once one asks.
+    finding_manners: Arc<tokio::sync::Mutex<()>>,
     /// What was declared when it was last read.
     declared: Arc<Mutex<Option<Declaration>>>,
 }
@@ -106,8 +108,9 @@ impl S3Lake {
     /// `None` if `location` names no bucket.
     pub fn new(url: LakeUrl, location: &LakeUrl, server: Server) -> Option<Self> {
         let (bucket, prefix) = location.bucket()?;
-        let (manners, declared) = (Arc::default(), Arc::default());
-        Some(Self { url, server, bucket, prefix, manners, declared })
+        let (manners, finding_manners) = (Arc::default(), Arc::default());
+        let declared = Arc::default();
+        Some(Self { url, server, bucket, prefix, manners, finding_manners, declared })
     }
 
     fn key(&self, name: &ObjectName) -> String {
@@ -195,9 +198,9 @@ impl ReadLake for S3Lake {
     }
 
     fn capabilities(&self) -> Capabilities {
-        // A request is made for each object, so nothing is gained from large batches but fewer
-        // writes of receipts; the work is handed out in pieces that threads finish alike.
-        Capabilities { batch_count: 32, batch_bytes: 32 << 20, side_by_side: usize::MAX }
+        // A request is made for each object, so nothing is gained from batches; and how many at once
+        // are worth it is only seen one by one.
+        Capabilities { batch_count: 1, batch_bytes: 32 << 20, side_by_side: usize::MAX }
     }
 
     fn declaration(&self) -> Result<Declaration, LakeError> {

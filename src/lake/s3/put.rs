@@ -28,7 +28,10 @@ pub(super) fn put(
     uploads: &[Upload<'_>],
     observer: &dyn Observer,
 ) -> Vec<Result<Put, LakeError>> {
-    let mut buffer = vec![0; COPY_BUFFER_BYTES];
+    // One byte more tells what is longer than promised.
+    let longest = uploads.iter().map(|upload| upload.size).max().unwrap_or_default();
+    let longest = usize::try_from(longest).unwrap_or(usize::MAX).saturating_add(1);
+    let mut buffer = vec![0; longest.min(COPY_BUFFER_BYTES)];
     let one = |upload: &Upload<'_>| {
         if observer.is_cancelled() {
             return Err(LakeError::Cancelled);
