@@ -30,6 +30,7 @@ use crate::store::queue::Queue;
 use crate::store::receipts::Receipts;
 use crate::store::servers::ServerNotes;
 use crate::transfer::lakes::Lakes;
+use crate::transfer::rate::Throttle;
 use crate::transfer::report::Reporter;
 use crate::transfer::{Cancel, Transfer, retry};
 
@@ -54,6 +55,7 @@ pub struct Workspace {
     /// Asks to stop.
     pub cancel: Cancel,
     lakes: Arc<Lakes>,
+    throttle: Option<Throttle>,
     opener: Arc<Opener>,
 }
 
@@ -148,6 +150,7 @@ impl Workspace {
                 cancel.clone(),
             )),
             store: Arc::new(store),
+            throttle: config.max_rate.map(Throttle::new),
             opener,
             repo,
             config,
@@ -168,6 +171,7 @@ impl Workspace {
             cancel: self.cancel.clone(),
             jobs: self.config.jobs,
             retry: retry::Policy::default(),
+            throttle: self.throttle.clone(),
         }
     }
 

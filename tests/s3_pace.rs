@@ -93,7 +93,7 @@ fn measure(
         let receipts = Arc::new(Receipts::at(store.root()));
         let (lakes, reporter) = (Arc::clone(&lakes), Arc::new(Silent));
         let (cancel, retry) = (Cancel::default(), retry::Policy::default());
-        Transfer { store, receipts, lakes, reporter, cancel, jobs: None, retry }
+        Transfer { store, receipts, lakes, reporter, cancel, jobs: None, retry, throttle: None }
     };
     let source = |oid: Oid| url.source(ObjectName::new(&oid.into(), b"a.bin"));
     let up = transfer("up");

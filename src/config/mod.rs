@@ -70,6 +70,8 @@ pub struct Config {
     pub fetch_exclude: Patterns,
     /// `lake.jobs`: most transfers with one lake at once.
     pub jobs: Option<usize>,
+    /// `lake.maxRate`: most bytes per second, all transfers together; `None` for any number.
+    pub max_rate: Option<u64>,
     /// `lake.installHooks`: whether the filter may install the hooks.
     pub install_hooks: bool,
     /// git's `url.<base>.insteadOf`: (prefix, base) pairs.
@@ -175,6 +177,7 @@ impl Config {
             fetch_include: include,
             fetch_exclude: reader.patterns("lake.fetchExclude").unwrap_or_default(),
             jobs: reader.jobs(),
+            max_rate: reader.size("lake.maxRate").filter(|rate| *rate > 0),
             install_hooks: reader.flag("lake.installHooks").unwrap_or(true),
             instead_of: reader.instead_of(),
             trusted_hosts: reader.hosts("lake.trustedHost"),
@@ -424,9 +427,14 @@ pub(crate) mod tests {
     fn sizes_take_gits_suffixes() {
         let (config, _) = resolve(
             "version = 1\n",
-            &[("lake.inbandLimit", "2M"), ("url.file:///new/.insteadOf", "file:///old/")],
+            &[
+                ("lake.inbandLimit", "2M"),
+                ("lake.maxRate", "500k"),
+                ("url.file:///new/.insteadOf", "file:///old/"),
+            ],
         );
-        assert_eq!(config.inband_limit, 2 << 20);
+        assert_eq!((config.inband_limit, config.max_rate), (2 << 20, Some(500 << 10)));
+        assert_eq!(resolve("version = 1\n", &[("lake.maxRate", "0")]).0.max_rate, None);
         assert_eq!(config.instead_of, [("file:///old/".to_owned(), "file:///new/".to_owned())]);
     }
 }

@@ -366,7 +366,7 @@ impl Transfer {
             url: source.clone(),
             reason: error.to_string(),
         };
-        let mut reader = Watched { transfer: self, inner: content.reader };
+        let mut reader = Watched { transfer: self, inner: self.slowed(content.reader) };
         if wanted.size > IN_MEMORY_BYTES {
             let result = self.store.put_stream(wanted.oid, wanted.size, &mut reader);
             return match result {

@@ -5,6 +5,7 @@
 //! progress, cancelling. Lakes themselves know none of it. Threads start with the first job; a process that transfers nothing
 //! starts none and opens no lake.
 
+use std::io::Read;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -16,6 +17,7 @@ pub mod download;
 mod gate;
 pub mod lakes;
 pub mod pacing;
+pub mod rate;
 pub mod report;
 pub mod retry;
 pub mod upload;
@@ -74,6 +76,18 @@ pub struct Transfer {
     pub jobs: Option<usize>,
     /// How patient it is with lakes that are busy.
     pub retry: retry::Policy,
+    /// Slows everything down, if the user wants that.
+    pub throttle: Option<rate::Throttle>,
+}
+
+impl Transfer {
+    /// Returns a reader that is no faster than the user wants.
+    fn slowed(&self, reader: Box<dyn Read + Send>) -> Box<dyn Read + Send> {
+        match &self.throttle {
+            Some(throttle) => throttle.slow(reader, &self.cancel),
+            None => reader,
+        }
+    }
 }
 
 #[cfg(test)]

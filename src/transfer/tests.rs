@@ -28,7 +28,19 @@ impl Site {
         let lakes = Arc::new(Lakes::new(opener()));
         let (reporter, cancel) = (Arc::new(Silent), Cancel::default());
         let (jobs, retry) = (Some(4), retry::Policy::default());
-        Self { dir, transfer: Transfer { store, receipts, lakes, reporter, cancel, jobs, retry } }
+        Self {
+            dir,
+            transfer: Transfer {
+                store,
+                receipts,
+                lakes,
+                reporter,
+                cancel,
+                jobs,
+                retry,
+                throttle: None,
+            },
+        }
     }
 
     fn lake(&self, name: &str) -> LakeUrl {
@@ -227,4 +239,18 @@ fn a_lake_that_is_given_up_is_not_asked_by_the_next_process_if_that_could_help()
     insisting.at(&url).usable().expect("the user wants it");
     process().at(&url).usable().expect("forgotten");
     assert_eq!(faulty.count(Call::Declaration), 4);
+}
+
+#[test]
+fn uploads_and_downloads_are_no_faster_than_they_may_be() {
+    let mut site = Site::new();
+    site.transfer.throttle = Some(rate::Throttle::new(400_000));
+    let lake = site.declare("lake", HashName::Sha256);
+    let content = vec![7; 160_000];
+    let begun = std::time::Instant::now();
+    assert_eq!(site.transfer.upload(vec![site.job(&lake, &content)]).sent, 1);
+    forget(&site, &content);
+    site.transfer.download(&site.wanted(&content, &[&lake])).expect("fetches");
+    // A quarter of a second is there at the beginning.
+    assert!(begun.elapsed() >= std::time::Duration::from_millis(500), "{:?}", begun.elapsed());
 }

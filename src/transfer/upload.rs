@@ -250,7 +250,7 @@ impl Transfer {
     /// Opens an object of the store, as often as a lake wants to read it.
     fn source(&self, oid: Oid) -> impl Fn() -> io::Result<Box<dyn Read + Send>> + Sync + '_ {
         move || match self.store.open(oid) {
-            Ok(Some(file)) => Ok(Box::new(file) as Box<dyn Read + Send>),
+            Ok(Some(file)) => Ok(self.slowed(Box::new(file))),
             Ok(None) => Err(io::ErrorKind::NotFound.into()),
             Err(error) => Err(error.source),
         }
