@@ -428,3 +428,29 @@ fn a_pull_fetches_again_what_is_damaged_in_the_store() {
     has_all(&repo);
     repo.is_clean_when_touched();
 }
+
+#[test]
+fn a_damaged_source_is_named_once_and_the_next_one_helps() {
+    let env = TestEnv::new();
+    let (bad, good) = (env.lake("bad"), env.lake("good"));
+    let repo = env.repo("work");
+    repo.set_up(&[&bad, &good]);
+    for at in 1..=3 {
+        repo.write(format!("{at}.bin"), noise(at, 3000));
+    }
+    repo.write("large.bin", noise(4, 5 << 20));
+    repo.commit("v1");
+    bad.damage(noise(1, 3000));
+    bad.damage(noise(2, 3000));
+    let (clone, ran) = clone(&env);
+    has_all(&clone);
+    assert_eq!(ran.told().len(), 1, "{ran:?}");
+    drop(ran.says(&format!("2 objects have other bytes in `{}`", bad.url())));
+    clone.is_clean_when_touched();
+    clone.empty_store();
+    bad.damage(noise(4, 5 << 20));
+    fs::remove_file(clone.path.join("large.bin")).unwrap();
+    let ran = clone.git(["checkout", "-q", "--", "large.bin"]);
+    drop(ran.says(&format!("1 object has other bytes in `{}`", bad.url())));
+    has_all(&clone);
+}

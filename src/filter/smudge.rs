@@ -128,6 +128,7 @@ pub fn content_now(
     }
     let transfer = site.transfer();
     let fetched = transfer.download(&wanted(site, path, pointer))?;
+    transfer.tell_damage();
     transfer.record_read(fetched.source.map(|source| (source, fetched.size)).as_slice());
     match fetched.bytes {
         Some(bytes) => Ok(Content::Bytes(bytes)),

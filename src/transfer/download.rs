@@ -9,6 +9,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use super::Transfer;
+use super::hedge::{Attempt, Attempted};
 use super::pacing::Outcome;
 use super::report::{Activity, with_causes};
 use crate::fs::platform::free_bytes;
@@ -20,7 +21,7 @@ use crate::store::receipts::Strength;
 use crate::store::{self, Presence};
 
 /// Objects up to this size are verified in memory before they are stored.
-const IN_MEMORY_BYTES: u64 = 1 << 20;
+pub(super) const IN_MEMORY_BYTES: u64 = 1 << 20;
 /// Bytes of small objects that are handed over with the result, all results together.
 const HANDED_OVER_BYTES: u64 = 32 << 20;
 /// Receipts are written for so many objects at once.
@@ -211,6 +212,7 @@ impl Downloads {
         }
         if self.submitted == 0 {
             self.transfer.reporter.end();
+            self.transfer.tell_damage();
         }
         if self.submitted == 0 || self.read.len() >= RECEIPTS_AT_ONCE {
             self.transfer.record_read(&std::mem::take(&mut self.read));
@@ -272,14 +274,16 @@ impl Transfer {
         let mut due: Vec<usize> = (0..wanted.candidates.len()).collect();
         loop {
             for at in due.drain(..) {
-                let source = &wanted.candidates[at];
-                match self.fetch_in_turn(wanted, source) {
-                    Ok(bytes) => {
-                        let (source, size) = (Some(source.clone()), wanted.size);
-                        return Ok(Fetched { bytes, source, size });
+                for (at, result) in self.fetch_in_turn(wanted, at) {
+                    match result {
+                        Ok(bytes) => {
+                            self.note_damage(wanted, &failures);
+                            let (source, size) = (wanted.candidates[at].clone(), wanted.size);
+                            return Ok(Fetched { bytes, source: Some(source), size });
+                        }
+                        Err(Fetch::Source(failure)) => drop(failures.insert(at, failure)),
+                        Err(Fetch::Fatal(failure)) => return Err(failure),
                     }
-                    Err(Fetch::Source(failure)) => drop(failures.insert(at, failure)),
-                    Err(Fetch::Fatal(failure)) => return Err(failure),
                 }
             }
             // All sources were tried; those that are only busy are worth another round.
@@ -310,24 +314,49 @@ impl Transfer {
         Err(Failure::NoSource(failures))
     }
 
-    /// Fetches from one source when its lake has room for one more transfer.
-    fn fetch_in_turn(&self, wanted: &Wanted, source: &SourceUrl) -> Result<Option<Vec<u8>>, Fetch> {
-        let open = self.lakes.at(&source.lake);
-        open.usable()?;
-        let pass = open.gate(self.jobs).enter(&self.cancel);
-        let pass = pass.ok_or(Fetch::Fatal(Failure::Cancelled))?;
-        let result = self.fetch(wanted, source);
-        match &result {
-            Ok(_) => {
-                open.note(&Ok(()));
-                pass.finish(1, wanted.size, Outcome::Done);
-            }
-            Err(Fetch::Source(failure)) if failure.retry() != Retry::Never => {
-                pass.finish(0, 0, Outcome::Strained);
-            }
-            Err(_) => pass.finish(0, 0, Outcome::Other),
+    /// Fetches from one source when its lake has room for one more transfer; from a second one, too, if
+    /// that takes far longer than usual. Returns what came of each.
+    fn fetch_in_turn(&self, wanted: &Wanted, at: usize) -> Vec<Attempted> {
+        let open = self.lakes.at(&wanted.candidates[at].lake);
+        if let Err(error) = open.usable() {
+            return vec![(at, Err(error.into()))];
         }
-        result
+        let Some(pass) = open.gate(self.jobs).enter(&self.cancel) else {
+            return vec![(at, Err(Fetch::Fatal(Failure::Cancelled)))];
+        };
+        let attempts = self.fetch_hedged(wanted, at);
+        let (objects, bytes, outcome) = match attempts.iter().find(|attempt| attempt.0 == at) {
+            Some((_, Ok(_))) => (1, wanted.size, Outcome::Done),
+            Some((_, Err(Fetch::Source(failure)))) if failure.retry() != Retry::Never => {
+                (0, 0, Outcome::Strained)
+            }
+            Some((_, Err(_))) => (0, 0, Outcome::Other),
+            None => (0, 0, Outcome::Strained),
+        };
+        pass.finish(objects, bytes, outcome);
+        for (at, _) in attempts.iter().filter(|attempt| attempt.1.is_ok()) {
+            self.lakes.at(&wanted.candidates[*at].lake).note(&Ok(()));
+        }
+        attempts
+    }
+
+    /// Counts the sources of an object that hold other bytes although somebody has the right ones.
+    fn note_damage(&self, wanted: &Wanted, failures: &BTreeMap<usize, SourceFailure>) {
+        for (at, failure) in failures {
+            if matches!(failure, SourceFailure::WrongBytes(_)) {
+                self.lakes.at(&wanted.candidates[*at].lake).note_damage();
+            }
+        }
+    }
+
+    /// Tells which lakes hold damaged objects that were had from elsewhere, each lake once.
+    pub fn tell_damage(&self) {
+        for (lake, count) in self.lakes.take_damage() {
+            let objects = if count == 1 { "object has" } else { "objects have" };
+            self.reporter.warn(&format!(
+                "{count} {objects} other bytes in `{lake}` than they should; they were had from elsewhere."
+            ));
+        }
     }
 
     /// Writes receipts for objects that were read from their lakes and are right.
@@ -356,9 +385,18 @@ impl Transfer {
         self.store.root().ancestors().find_map(|folder| free_bytes(folder).ok())
     }
 
-    fn fetch(&self, wanted: &Wanted, source: &SourceUrl) -> Result<Option<Vec<u8>>, Fetch> {
+    pub(super) fn fetch(
+        &self,
+        wanted: &Wanted,
+        source: &SourceUrl,
+        attempt: &Attempt,
+    ) -> Result<Option<Vec<u8>>, Fetch> {
         let open = self.lakes.at(&source.lake);
-        let content = open.usable()?.get(&source.name, 0)?;
+        let lake = open.usable()?;
+        let begun = Instant::now();
+        let content = lake.get(&source.name, 0)?;
+        open.note_first_byte(begun.elapsed());
+        attempt.begin();
         if content.size != wanted.size {
             return Err(SourceFailure::WrongBytes(source.clone()).into());
         }
@@ -366,7 +404,7 @@ impl Transfer {
             url: source.clone(),
             reason: error.to_string(),
         };
-        let mut reader = Watched { transfer: self, inner: self.slowed(content.reader) };
+        let mut reader = Watched { transfer: self, attempt, inner: self.slowed(content.reader) };
         if wanted.size > IN_MEMORY_BYTES {
             let result = self.store.put_stream(wanted.oid, wanted.size, &mut reader);
             return match result {
@@ -383,6 +421,9 @@ impl Transfer {
         }
         let mut bytes = Vec::with_capacity(usize::try_from(wanted.size).unwrap_or_default());
         reader.take(wanted.size + 1).read_to_end(&mut bytes).map_err(|error| broken(&error))?;
+        if (bytes.len() as u64) < wanted.size {
+            return Err(broken(&"The connection ended too early").into());
+        }
         if Oid::of(&bytes) != wanted.oid {
             return Err(SourceFailure::WrongBytes(source.clone()).into());
         }
@@ -393,7 +434,7 @@ impl Transfer {
 }
 
 /// Why one attempt failed: go on with the next source, or stop.
-enum Fetch {
+pub(super) enum Fetch {
     Source(SourceFailure),
     Fatal(Failure),
 }
@@ -413,12 +454,13 @@ impl From<LakeError> for Fetch {
 /// Reports what is read and ends with an error once somebody asks to stop.
 struct Watched<'a> {
     transfer: &'a Transfer,
+    attempt: &'a Attempt,
     inner: Box<dyn std::io::Read + Send>,
 }
 
 impl std::io::Read for Watched<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
-        if self.transfer.cancel.is_cancelled() {
+        if self.transfer.cancel.is_cancelled() || self.attempt.is_abandoned() {
             return Err(std::io::Error::other("interrupted"));
         }
         let count = self.inner.read(buffer)?;

@@ -47,7 +47,6 @@ impl Gate {
     }
 
     /// Lets one more transfer through if that needs no waiting.
-    #[cfg(test)]
     pub(super) fn try_enter(&self) -> Option<Pass<'_>> {
         let mut state = self.state();
         let is_free = state.under_way < state.pacing.limit();

@@ -1,12 +1,13 @@
 //! Open lakes, one for each address, and how well they are.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::Cancel;
 use super::gate::Gate;
+use super::hedge::{FirstBytes, Hedges};
 use super::pacing::Pacing;
 use super::report::with_causes;
 use super::retry::Policy;
@@ -30,6 +31,7 @@ pub struct Lakes {
     opener: Opener,
     memory: Arc<Memory>,
     open: Mutex<HashMap<LakeUrl, Arc<OpenLake>>>,
+    pub(super) hedges: Hedges,
 }
 
 /// What other processes and the user say about the health of lakes.
@@ -49,18 +51,33 @@ pub struct OpenLake {
     failures: AtomicU32,
     last_failure: Mutex<Option<LakeError>>,
     gate: OnceLock<Gate>,
+    first_bytes: Mutex<FirstBytes>,
+    /// Objects that turned out to be damaged there, and were had from elsewhere.
+    damaged: AtomicUsize,
 }
 
 impl Lakes {
     /// Opens lakes with `opener`; what is learned about their health ends with this process.
     pub fn new(opener: Opener) -> Self {
-        Self { opener, memory: Arc::default(), open: Mutex::default() }
+        Self { opener, memory: Arc::default(), open: Mutex::default(), hedges: Hedges::default() }
     }
 
     /// The same, and shares what is learned about their health with other processes.
     pub fn with_records(opener: Opener, records: HealthRecords, cancel: Cancel) -> Self {
         let memory = Memory { records: Some(records), cancel, ..Memory::default() };
-        Self { opener, memory: Arc::new(memory), open: Mutex::default() }
+        Self { opener, memory: Arc::new(memory), open: Mutex::default(), hedges: Hedges::default() }
+    }
+
+    /// Returns how many damaged objects were met at each lake since this was asked last.
+    pub(super) fn take_damage(&self) -> Vec<(LakeUrl, usize)> {
+        let open = self.open.lock().expect("no holder panics");
+        let counts = open.iter().map(|(url, lake)| {
+            let count = lake.damaged.swap(0, Ordering::Relaxed);
+            (url.clone(), count)
+        });
+        let mut met: Vec<_> = counts.filter(|(_, count)| *count > 0).collect();
+        met.sort_unstable();
+        met
     }
 
     /// Asks lakes that are opened from now on although other processes gave them up: the user wants it.
@@ -84,6 +101,8 @@ impl Lakes {
                 failures: AtomicU32::new(0),
                 last_failure: Mutex::new(None),
                 gate: OnceLock::new(),
+                first_bytes: Mutex::default(),
+                damaged: AtomicUsize::new(0),
             })
         });
         Arc::clone(lake)
@@ -179,6 +198,26 @@ impl OpenLake {
     /// Returns true if the lake was reached and is not known to be unwell: what fails now may pass.
     pub(super) fn is_well(&self) -> bool {
         matches!(self.declaration.get(), Some(Ok(_))) && !self.is_given_up()
+    }
+
+    /// Returns true unless the lake is known not to help.
+    pub(super) fn may_help(&self) -> bool {
+        !matches!(self.declaration.get(), Some(Err(_))) && !self.is_given_up()
+    }
+
+    /// Notes how long the first byte of an object took.
+    pub(super) fn note_first_byte(&self, took: Duration) {
+        self.first_bytes.lock().expect("no holder panics").note(took);
+    }
+
+    /// Returns how long a first byte may take before another source is worth asking, once that is known.
+    pub(super) fn patience(&self) -> Option<Duration> {
+        self.first_bytes.lock().expect("no holder panics").patience()
+    }
+
+    /// Notes that an object is damaged there, and was had from elsewhere.
+    pub(super) fn note_damage(&self) {
+        self.damaged.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Returns the way to the lake; `jobs` is what the user wants at most.

@@ -15,6 +15,7 @@ use crate::store::receipts::Receipts;
 
 pub mod download;
 mod gate;
+pub mod hedge;
 pub mod lakes;
 pub mod pacing;
 pub mod rate;

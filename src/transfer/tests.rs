@@ -6,7 +6,7 @@ use super::report::Silent;
 use super::upload::Job;
 use super::*;
 use crate::digest::HashName;
-use crate::lake::faulty::{Call, FaultyLake};
+use crate::lake::faulty::{Call, Fault, FaultyLake, Turn};
 use crate::lake::memory::MemoryLake;
 use crate::lake::{Creation, LakeError};
 use crate::lake_url::LakeUrl;
@@ -253,4 +253,45 @@ fn uploads_and_downloads_are_no_faster_than_they_may_be() {
     site.transfer.download(&site.wanted(&content, &[&lake])).expect("fetches");
     // A quarter of a second is there at the beginning.
     assert!(begun.elapsed() >= std::time::Duration::from_millis(500), "{:?}", begun.elapsed());
+}
+
+/// Two lakes in memory that hold the same objects, the first of them faulty.
+fn two_lakes(contents: &[Vec<u8>]) -> (Site, [LakeUrl; 2], Arc<FaultyLake>) {
+    let mut site = Site::new();
+    let urls = ["s3://memory/one", "s3://memory/two"].map(|url| LakeUrl::parse(url).expect("good"));
+    let lakes = urls.clone().map(|url| {
+        let lake = MemoryLake::declared(url, HashName::Sha256);
+        for content in contents {
+            lake.plant(&name(Oid::of(content)), content);
+        }
+        Arc::new(FaultyLake::new(Arc::new(lake)))
+    });
+    let faulty = Arc::clone(&lakes[0]);
+    let first = urls[0].clone();
+    let open = move |url: &LakeUrl| Arc::clone(&lakes[usize::from(*url != first)]) as _;
+    site.transfer.lakes = Arc::new(Lakes::new(Box::new(open)));
+    (site, urls, faulty)
+}
+
+#[test]
+fn a_source_that_takes_far_longer_than_usual_is_overtaken_by_another() {
+    let contents: Vec<Vec<u8>> = (0..22u32).map(|at| at.to_le_bytes().to_vec()).collect();
+    let (site, [one, two], faulty) = two_lakes(&contents);
+    let minute = std::time::Duration::from_secs(60);
+    faulty.inject(Call::Get, Turn::Nth(21), Fault::Stall(minute));
+    let fetch = |content: &[u8]| {
+        let wanted = site.wanted(content, &[&one, &two]);
+        site.transfer.download(&wanted).expect("fetches").source.expect("from a lake").lake
+    };
+    assert!(contents[..20].iter().all(|content| fetch(content) == one));
+    let begun = std::time::Instant::now();
+    assert_eq!(fetch(&contents[20]), two);
+    assert!(begun.elapsed() < minute / 2);
+    assert_eq!(fetch(&contents[21]), one);
+    // Without another source there is nothing but to wait.
+    let stall = std::time::Duration::from_millis(1500);
+    faulty.inject(Call::Get, Turn::Nth(23), Fault::Stall(stall));
+    forget(&site, &contents[0]);
+    let wanted = site.wanted(&contents[0], &[&one]);
+    assert_eq!(site.transfer.download(&wanted).expect("waits").source.expect("there").lake, one);
 }
