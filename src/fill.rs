@@ -24,7 +24,7 @@ use crate::repo_path::RepoPath;
 use crate::store::fill_journal;
 use crate::store::materialize::Outcome;
 use crate::store::{self, Presence};
-use crate::transfer::download::{Downloads, Wanted};
+use crate::transfer::download::Downloads;
 use crate::transfer::report::Activity;
 use crate::workspace::Workspace;
 
@@ -251,8 +251,7 @@ pub fn fetch(site: &Workspace, items: &[Item]) -> HashMap<Oid, String> {
         let (oid, size) = (item.pointer.oid(), item.pointer.size());
         let is_stored = matches!(site.store.presence(oid, size), Ok(Presence::Stored));
         if !is_stored && asked.insert(oid) {
-            let candidates = site.config.candidates(&item.pointer, &item.path);
-            downloads.submit(Wanted { oid, size, candidates });
+            downloads.submit(site.wanted(&item.path, &item.pointer));
         }
         while let Some(done) = downloads.try_next() {
             take(done);

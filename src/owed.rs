@@ -7,6 +7,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 
+use crate::config::UploadAt;
 use crate::config::accepted::Accepted;
 use crate::fs::{PathError, unix_now};
 use crate::lake_url::LakeUrl;
@@ -181,6 +182,34 @@ pub fn pay(site: &Workspace, owed: Vec<Owed>) -> Result<(Report, Due), PathError
     let mut due = sort(site, &site.accepted()?, owed);
     let jobs = std::mem::take(&mut due.jobs);
     Ok((site.transfer().upload(jobs), due))
+}
+
+/// Uploads again what accepted remotes turned out to have lost, or leaves it owed where uploads wait
+/// for a push.
+///
+/// Only what was found absent is sent, under a condition that nothing stands there: a damaged object is
+/// never replaced.
+///
+/// # Errors
+/// If the local state cannot be read or written.
+pub fn repair(site: &Workspace) -> Result<(Report, Due), PathError> {
+    let mut lost = site.take_repairs();
+    if !lost.is_empty() {
+        let accepted = site.accepted()?;
+        lost.retain(|record| accepted.contains(&record.url.lake));
+    }
+    if lost.is_empty() {
+        return Ok((Report::default(), Due::default()));
+    }
+    // A receipt from better days would settle what is due.
+    lost.iter().try_for_each(|record| site.receipts.revoke(&record.url))?;
+    site.queue.add_owed(&lost)?;
+    if site.config.upload_at == UploadAt::Push {
+        return Ok((Report::default(), Due::default()));
+    }
+    let result = pay(site, lost)?;
+    settle(site, Look::Index)?;
+    Ok(result)
 }
 
 /// Returns true if git uses an index that only a running `git stash` knows.

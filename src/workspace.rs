@@ -6,7 +6,7 @@
 
 use std::collections::BTreeSet;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use crate::config::accepted::Accepted;
 use crate::config::file::{self, Settings, SettingsError, Unknown};
@@ -15,7 +15,7 @@ use crate::config::{self, Config, GitConfig};
 use crate::fs::{PathError, read_small};
 use crate::lake::s3::{Limits, Notes};
 use crate::lake::{AdminLake, Opener};
-use crate::lake_url::{LakeUrl, Scheme};
+use crate::lake_url::{LakeUrl, Scheme, SourceUrl};
 use crate::pointer::{MAX_POINTER_BYTES, Parsed, Pointer};
 use crate::repo::attributes::LakePaths;
 use crate::repo::credential::Helpers;
@@ -26,9 +26,10 @@ use crate::repo_path::RepoPath;
 use crate::store::Store;
 use crate::store::blob_map::BlobMap;
 use crate::store::health::HealthRecords;
-use crate::store::queue::Queue;
+use crate::store::queue::{Owed, Queue};
 use crate::store::receipts::Receipts;
 use crate::store::servers::ServerNotes;
+use crate::transfer::download::Wanted;
 use crate::transfer::lakes::Lakes;
 use crate::transfer::rate::Throttle;
 use crate::transfer::report::Reporter;
@@ -56,6 +57,7 @@ pub struct Workspace {
     pub cancel: Cancel,
     lakes: Arc<Lakes>,
     throttle: Option<Throttle>,
+    repairs: Arc<Mutex<Vec<Owed>>>,
     opener: Arc<Opener>,
 }
 
@@ -150,6 +152,7 @@ impl Workspace {
                 cancel.clone(),
             )),
             store: Arc::new(store),
+            repairs: Arc::default(),
             throttle: config.max_rate.map(Throttle::new),
             opener,
             repo,
@@ -172,7 +175,24 @@ impl Workspace {
             jobs: self.config.jobs,
             retry: retry::Policy::default(),
             throttle: self.throttle.clone(),
+            repairs: Arc::clone(&self.repairs),
         }
+    }
+
+    /// Says what is wanted for a pointer at a path, and with `lake.repair` where it belongs.
+    pub fn wanted(&self, path: &RepoPath, pointer: &Pointer) -> Wanted {
+        let (oid, size) = (pointer.oid(), pointer.size());
+        let owed = |url: &SourceUrl| Owed { url: url.clone(), oid, size, path: path.clone() };
+        let repairs = match self.config.repair {
+            true => self.config.uploads(path, pointer).map(owed).collect(),
+            false => Vec::new(),
+        };
+        Wanted { oid, size, candidates: self.config.candidates(pointer, path), repairs }
+    }
+
+    /// Returns the uploads that became due by what was fetched, and forgets them.
+    pub fn take_repairs(&self) -> Vec<Owed> {
+        std::mem::take(&mut *self.repairs.lock().expect("no holder panics"))
     }
 
     /// Asks lakes although other processes gave them up: for commands in which the user asks for transfers.

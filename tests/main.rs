@@ -18,6 +18,7 @@ mod merges;
 mod names;
 mod processes;
 mod pushes;
+mod repairs;
 mod round_trips;
 mod s3_failures;
 mod s3_faults;

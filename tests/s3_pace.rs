@@ -93,7 +93,17 @@ fn measure(
         let receipts = Arc::new(Receipts::at(store.root()));
         let (lakes, reporter) = (Arc::clone(&lakes), Arc::new(Silent));
         let (cancel, retry) = (Cancel::default(), retry::Policy::default());
-        Transfer { store, receipts, lakes, reporter, cancel, jobs: None, retry, throttle: None }
+        Transfer {
+            store,
+            receipts,
+            lakes,
+            reporter,
+            cancel,
+            jobs: None,
+            retry,
+            throttle: None,
+            repairs: Arc::default(),
+        }
     };
     let source = |oid: Oid| url.source(ObjectName::new(&oid.into(), b"a.bin"));
     let up = transfer("up");
@@ -114,7 +124,7 @@ fn measure(
     let mut downloads = Downloads::new(transfer("down"));
     for (oid, bytes) in contents {
         let (size, candidates) = (bytes.len() as u64, vec![source(*oid)]);
-        downloads.submit(Wanted { oid: *oid, size, candidates });
+        downloads.submit(Wanted { oid: *oid, size, candidates, repairs: Vec::new() });
     }
     while let Some(done) = downloads.wait() {
         done.result.unwrap();

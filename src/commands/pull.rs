@@ -5,6 +5,8 @@ use std::ffi::OsString;
 
 use super::{Context, Error, Exit, counted};
 use crate::fill;
+use crate::filter::finish;
+use crate::owed;
 use crate::repo::Environment;
 use crate::repo::process::Git;
 use crate::repo_path::RepoPath;
@@ -50,6 +52,12 @@ pub fn run(context: &Context, args: &Args) -> super::Result {
         size::human(report.bytes)
     ));
     tell_failures(context, &report.failures);
+    let (repaired, due) = owed::repair(&site)?;
+    finish::tell(&site, &repaired, &due);
+    if repaired.sent > 0 {
+        let count = counted(repaired.sent, "object", "objects");
+        context.ui.status(&format!("{count} that lakes had lost uploaded again."));
+    }
     Ok(if report.failures.is_empty() { Exit::Done } else { Exit::Incomplete })
 }
 

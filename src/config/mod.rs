@@ -72,6 +72,8 @@ pub struct Config {
     pub jobs: Option<usize>,
     /// `lake.maxRate`: most bytes per second, all transfers together; `None` for any number.
     pub max_rate: Option<u64>,
+    /// `lake.repair`: whether objects that a lake has lost are uploaded to it again.
+    pub repair: bool,
     /// `lake.installHooks`: whether the filter may install the hooks.
     pub install_hooks: bool,
     /// git's `url.<base>.insteadOf`: (prefix, base) pairs.
@@ -178,6 +180,7 @@ impl Config {
             fetch_exclude: reader.patterns("lake.fetchExclude").unwrap_or_default(),
             jobs: reader.jobs(),
             max_rate: reader.size("lake.maxRate").filter(|rate| *rate > 0),
+            repair: reader.flag("lake.repair").unwrap_or(false),
             install_hooks: reader.flag("lake.installHooks").unwrap_or(true),
             instead_of: reader.instead_of(),
             trusted_hosts: reader.hosts("lake.trustedHost"),

@@ -115,6 +115,10 @@ pub fn finish(site: &Workspace, emitted: &[Emitted], summary: &Summary) {
     } else if let Err(error) = site.accepted() {
         warn(&format!("Could not record the remotes of this clone: {error}"));
     }
+    match owed::repair(site) {
+        Ok((report, due)) => tell(site, &report, &due),
+        Err(error) => warn(&format!("Could not upload what a lake has lost: {error}")),
+    }
     if !may_be_staged {
         return;
     }

@@ -109,8 +109,7 @@ pub fn stored(site: &Workspace, pointer: &Pointer) -> Result<Option<Content>, st
 
 /// Says what is wanted for a pointer at a path.
 pub fn wanted(site: &Workspace, path: &RepoPath, pointer: &Pointer) -> Wanted {
-    let candidates = site.config.candidates(pointer, path);
-    Wanted { oid: pointer.oid(), size: pointer.size(), candidates }
+    site.wanted(path, pointer)
 }
 
 /// Returns content that git wants at once: from the store, else from a lake.

@@ -17,6 +17,7 @@ use crate::lake::{LakeError, LakeId, Retry};
 use crate::lake_url::{LakeUrl, SourceUrl};
 use crate::object_name::ObjectName;
 use crate::oid::Oid;
+use crate::store::queue::Owed;
 use crate::store::receipts::Strength;
 use crate::store::{self, Presence};
 
@@ -38,6 +39,8 @@ pub struct Wanted {
     pub size: u64,
     /// Where to look for it, best first.
     pub candidates: Vec<SourceUrl>,
+    /// Uploads that become due where the object turns out to be absent although it can be had.
+    pub repairs: Vec<Owed>,
 }
 
 /// What came of it.
@@ -277,7 +280,8 @@ impl Transfer {
                 for (at, result) in self.fetch_in_turn(wanted, at) {
                     match result {
                         Ok(bytes) => {
-                            self.note_damage(wanted, &failures);
+                            self.note_failures(wanted, &failures);
+                            self.note_faults(wanted, &failures);
                             let (source, size) = (wanted.candidates[at].clone(), wanted.size);
                             return Ok(Fetched { bytes, source: Some(source), size });
                         }
@@ -304,14 +308,18 @@ impl Transfer {
             }
             round += 1;
         }
+        self.note_failures(wanted, &failures);
         let failures = failures.into_iter().map(|(at, why)| (wanted.candidates[at].clone(), why));
-        let failures: Vec<_> = failures.collect();
-        for (source, failure) in &failures {
+        Err(Failure::NoSource(failures.collect()))
+    }
+
+    /// Notes how well the lakes are that did not help with an object in the end.
+    fn note_failures(&self, wanted: &Wanted, failures: &BTreeMap<usize, SourceFailure>) {
+        for (at, failure) in failures {
             if let SourceFailure::Lake(error) = failure {
-                self.lakes.at(&source.lake).note::<()>(&Err(error.clone()));
+                self.lakes.at(&wanted.candidates[*at].lake).note::<()>(&Err(error.clone()));
             }
         }
-        Err(Failure::NoSource(failures))
     }
 
     /// Fetches from one source when its lake has room for one more transfer; from a second one, too, if
@@ -340,11 +348,17 @@ impl Transfer {
         attempts
     }
 
-    /// Counts the sources of an object that hold other bytes although somebody has the right ones.
-    fn note_damage(&self, wanted: &Wanted, failures: &BTreeMap<usize, SourceFailure>) {
+    /// Notes which sources of an object hold other bytes or none, although it could be had.
+    fn note_faults(&self, wanted: &Wanted, failures: &BTreeMap<usize, SourceFailure>) {
         for (at, failure) in failures {
-            if matches!(failure, SourceFailure::WrongBytes(_)) {
-                self.lakes.at(&wanted.candidates[*at].lake).note_damage();
+            let source = &wanted.candidates[*at];
+            match failure {
+                SourceFailure::WrongBytes(_) => self.lakes.at(&source.lake).note_damage(),
+                SourceFailure::Lake(LakeError::Absent { .. }) => {
+                    let repair = wanted.repairs.iter().find(|owed| owed.url == *source);
+                    self.repairs.lock().expect("no holder panics").extend(repair.cloned());
+                }
+                _ => {}
             }
         }
     }

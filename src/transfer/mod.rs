@@ -6,11 +6,12 @@
 //! starts none and opens no lake.
 
 use std::io::Read;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use crate::store::Store;
+use crate::store::queue::Owed;
 use crate::store::receipts::Receipts;
 
 pub mod download;
@@ -79,6 +80,8 @@ pub struct Transfer {
     pub retry: retry::Policy,
     /// Slows everything down, if the user wants that.
     pub throttle: Option<rate::Throttle>,
+    /// Uploads that became due because an object was absent and could be had from elsewhere.
+    pub repairs: Arc<Mutex<Vec<Owed>>>,
 }
 
 impl Transfer {

@@ -39,6 +39,7 @@ impl Site {
                 jobs,
                 retry,
                 throttle: None,
+                repairs: Arc::default(),
             },
         }
     }
@@ -69,7 +70,7 @@ impl Site {
     fn wanted(&self, content: &[u8], lakes: &[&LakeUrl]) -> Wanted {
         let oid = Oid::of(content);
         let candidates = lakes.iter().map(|lake| lake.source(name(oid))).collect();
-        Wanted { oid, size: content.len() as u64, candidates }
+        Wanted { oid, size: content.len() as u64, candidates, repairs: Vec::new() }
     }
 }
 
