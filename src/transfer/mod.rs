@@ -95,4 +95,6 @@ impl Transfer {
 }
 
 #[cfg(test)]
+mod fault_tests;
+#[cfg(test)]
 mod tests;
