@@ -30,12 +30,14 @@ pub struct Rest {
 #[derive(Debug, Clone)]
 pub struct HealthRecords {
     folder: PathBuf,
+    /// Where files are staged, and swept when a crash left them.
+    tmp: PathBuf,
 }
 
 impl HealthRecords {
     /// Names the records below `store_root`; touches nothing.
     pub fn at(store_root: &Path) -> Self {
-        Self { folder: store_root.join("health") }
+        Self { folder: store_root.join("health"), tmp: store_root.join("tmp") }
     }
 
     /// Returns why the lake is not to be asked at `now`, in unix seconds; `None` if it may be.
@@ -64,7 +66,9 @@ impl HealthRecords {
             .map(|c| if c.is_control() { ' ' } else { c })
             .take(MAX_CAUSE_CHARS)
             .collect();
-        let written = create_folders(&self.folder).and_then(|_| stage(&self.folder, Shared::No));
+        let folders = [&self.folder, &self.tmp];
+        let made = folders.iter().try_for_each(|folder| create_folders(folder).map(drop));
+        let written = made.and_then(|()| stage(&self.tmp, Shared::No));
         let Ok(mut staged) = written else { return };
         if staged.write_all(format!("{lake}\n{now}\n{cause}\n").as_bytes()).is_ok() {
             drop(publish(staged, &self.path(lake)));
