@@ -14,13 +14,14 @@ use super::request::{refuses_conditions, send};
 use super::runtime::block_on;
 use super::there::{found, head, known_digest};
 use super::{S3Lake, budget, manners, multipart};
-use crate::digest::COPY_BUFFER_BYTES;
 use crate::lake::upload::CopyError;
 use crate::lake::{LakeError, Observer, Put, ReadLake as _, Upload};
 use crate::oid::Oid;
 
 /// How often an upload is tried again when somebody else uploads the same at the same moment.
 const CONFLICTS: u32 = 5;
+/// How much is read at once. Every thread that uploads has such a buffer, and there may be many.
+const CHUNK_BYTES: usize = 128 << 10;
 
 /// Uploads a batch, one after the other; see [`crate::lake::WriteLake::put`].
 pub(super) fn put(
@@ -31,7 +32,7 @@ pub(super) fn put(
     // One byte more tells what is longer than promised.
     let longest = uploads.iter().map(|upload| upload.size).max().unwrap_or_default();
     let longest = usize::try_from(longest).unwrap_or(usize::MAX).saturating_add(1);
-    let mut buffer = vec![0; longest.min(COPY_BUFFER_BYTES)];
+    let mut buffer = vec![0; longest.min(CHUNK_BYTES)];
     let one = |upload: &Upload<'_>| {
         if observer.is_cancelled() {
             return Err(LakeError::Cancelled);
