@@ -14,6 +14,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, percent_e
 use host::Host;
 
 use crate::object_name::ObjectName;
+use crate::oid::Oid;
 use crate::repo_path::{bytes_to_os_path, os_path_to_bytes};
 
 pub mod host;
@@ -202,6 +203,14 @@ impl LakeUrl {
             }
         }
         Self::from_folder(&absolute)
+    }
+
+    /// Returns the name of files about this lake in a clone: the first 16 digits of the SHA-256 of the
+    /// address.
+    pub fn file_key(&self) -> String {
+        let mut digits = Oid::of(self.to_string().as_bytes()).to_hex();
+        digits.truncate(16);
+        digits
     }
 
     /// Returns how the lake is reached.

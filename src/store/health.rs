@@ -8,7 +8,6 @@ use std::path::{Path, PathBuf};
 
 use crate::fs::{Shared, create_folders, if_exists, publish, read_small, stage};
 use crate::lake_url::LakeUrl;
-use crate::oid::Oid;
 
 /// For so many seconds a lake that was given up is not asked by other processes.
 pub const REST_SECONDS: u64 = 60;
@@ -82,8 +81,7 @@ impl HealthRecords {
     }
 
     fn path(&self, lake: &LakeUrl) -> PathBuf {
-        let key = Oid::of(lake.to_string().as_bytes()).to_hex();
-        self.folder.join(&key[..16])
+        self.folder.join(lake.file_key())
     }
 }
 

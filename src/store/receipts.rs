@@ -14,7 +14,6 @@ use std::sync::Mutex;
 use crate::fs::{IoContext as _, PathError, if_exists, unix_now};
 use crate::lake_url::{LakeUrl, SourceUrl};
 use crate::object_name::ObjectName;
-use crate::oid::Oid;
 
 const HEADER: &str = "git-lake receipts v1";
 /// Seconds for which a receipt of any strength is good for a push without asking again.
@@ -144,8 +143,7 @@ impl Receipts {
     }
 
     fn path(&self, lake: &LakeUrl) -> PathBuf {
-        let key = Oid::of(lake.to_string().as_bytes()).to_hex();
-        self.folder.join(format!("{}.log", &key[..16]))
+        self.folder.join(format!("{}.log", lake.file_key()))
     }
 
     fn append(&self, lake: &LakeUrl, lines: &str) -> Result<(), PathError> {
@@ -222,6 +220,7 @@ impl Known {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::oid::Oid;
 
     fn lake() -> LakeUrl {
         LakeUrl::parse("file:///mnt/lake").expect("an address")

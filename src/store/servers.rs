@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 
 use crate::fs::{PathError, Shared, create_folders, read_small, write_atomic};
 use crate::lake_url::LakeUrl;
-use crate::oid::Oid;
 
 /// Longer files are not ours.
 const MAX_NOTE_BYTES: u64 = 4 << 10;
@@ -41,8 +40,7 @@ impl ServerNotes {
     }
 
     fn path(&self, lake: &LakeUrl) -> PathBuf {
-        let key = Oid::of(lake.to_string().as_bytes()).to_hex();
-        self.folder.join(&key[..16])
+        self.folder.join(lake.file_key())
     }
 }
 
