@@ -18,6 +18,14 @@ pub struct Keys {
     pub token: Option<String>,
 }
 
+impl Keys {
+    /// Returns true if nothing in the keys could break out of a header or of a line.
+    pub fn is_clean(&self) -> bool {
+        let texts = [Some(&self.id), Some(&self.secret), self.token.as_ref()];
+        !texts.into_iter().flatten().any(|text| text.chars().any(char::is_control))
+    }
+}
+
 /// Where keys may come from. A list of these is in order: the first that has a complete set wins.
 #[derive(Clone)]
 pub enum KeySource {

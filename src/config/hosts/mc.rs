@@ -2,7 +2,6 @@
 
 use std::path::Path;
 
-use super::surroundings::is_clean;
 use crate::access::Keys;
 use crate::fs::read_small;
 use crate::lake_url::host::Host;
@@ -77,7 +76,7 @@ fn aliases(bytes: &[u8], file: &str) -> Option<Vec<Alias>> {
         let keys = pair.map(|(id, secret)| Keys { id, secret, token: given("sessionToken") });
         let server = text("url").and_then(Endpoint::parse);
         let (name, file) = (name.clone(), file.to_owned());
-        Alias { name, server, keys: keys.filter(is_clean), file }
+        Alias { name, server, keys: keys.filter(Keys::is_clean), file }
     };
     Some(table.iter().map(alias).collect())
 }

@@ -105,7 +105,7 @@ fn environment_keys(
         match (first(ids), first(secrets)) {
             (Some((name, id)), Some((_, secret))) => {
                 let keys = Keys { id, secret, token };
-                match is_clean(&keys) {
+                match keys.is_clean() {
                     true => found.push(KeySource::Known { origin: format!("`{name}`"), keys }),
                     false => looked_at.push(format!("`{name}`, which holds a control character")),
                 }
@@ -119,12 +119,6 @@ fn environment_keys(
         looked_at.push("the environment".into());
     }
     found
-}
-
-/// Returns true if nothing in the keys could break out of a header or of a line.
-pub(super) fn is_clean(keys: &Keys) -> bool {
-    let texts = [Some(&keys.id), Some(&keys.secret), keys.token.as_ref()];
-    !texts.into_iter().flatten().any(|text| text.chars().any(char::is_control))
 }
 
 fn has_profiles(
