@@ -13,6 +13,8 @@ use crate::lake::{Cause, LakeError, Obstacle};
 use crate::lake_url::LakeUrl;
 use crate::object_name::ObjectName;
 
+/// What is said of a server that answers https with something else; a host adds what would help.
+pub(super) const NOT_HTTPS: &str = "The server does not speak https";
 /// Longest message of a server that is kept, in characters.
 const MAX_MESSAGE_CHARS: usize = 200;
 
@@ -117,8 +119,13 @@ impl Refusal {
 
     fn is_full(&self) -> bool {
         self.status == 507
-            || matches!(&*self.code, "QuotaExceeded" | "InsufficientCapacity" | "XMinioStorageFull")
-            || &*self.code == "XMinioAdminBucketQuotaExceeded"
+            || matches!(
+                &*self.code,
+                "QuotaExceeded"
+                    | "InsufficientCapacity"
+                    | "XMinioStorageFull"
+                    | "XMinioAdminBucketQuotaExceeded"
+            )
     }
 
     fn is_elsewhere(&self) -> bool {
@@ -169,7 +176,7 @@ impl Trouble {
                 if connector.is_some_and(|error| error.is_timeout()) {
                     Self::Network("There was no answer in time".into())
                 } else if text.contains("InvalidContentType") {
-                    Self::Settings("The server does not speak https".into())
+                    Self::Settings(NOT_HTTPS.into())
                 } else if connector.is_some_and(|error| error.is_user()) {
                     Self::Settings(text.into())
                 } else {

@@ -27,7 +27,7 @@ use aws_smithy_runtime_api::client::retries::classifiers::{
 use tokio::sync::Mutex;
 
 use super::Limits;
-use super::failure::{Refusal, Trouble};
+use super::failure::{NOT_HTTPS, Refusal, Trouble};
 use super::http;
 use super::keys::{self, Found};
 use crate::access::{Access, quoted};
@@ -157,17 +157,15 @@ impl Host {
     /// Makes the words about a server that does not answer say which one, and what would help.
     fn worded(&self, trouble: Trouble) -> Trouble {
         match trouble {
-            Trouble::Settings(text) if &*text == "The server does not speak https" => {
-                Trouble::Settings(
-                    format!(
-                        "`{}` does not speak https; if plain http is meant: \
+            Trouble::Settings(text) if &*text == NOT_HTTPS => Trouble::Settings(
+                format!(
+                    "`{}` does not speak https; if plain http is meant: \
                          `git lake trust --insecure-http {}`",
-                        self.name,
-                        quoted(&self.name)
-                    )
-                    .into(),
+                    self.name,
+                    quoted(&self.name)
                 )
-            }
+                .into(),
+            ),
             other => other,
         }
     }

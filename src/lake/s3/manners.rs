@@ -4,7 +4,6 @@
 //! overwrite, some refuse the request itself. The trial is a small object of fixed content,
 //! `<prefix>.pl/probe`, that is written twice under the condition; nothing is ever deleted.
 
-use aws_sdk_s3::types::ChecksumMode;
 use bytes::Bytes;
 
 use super::failure::{Refusal, Trouble};
@@ -120,11 +119,7 @@ async fn probe(lake: &S3Lake) -> Result<Manners, Trouble> {
         }
         Err(trouble) => return Err(trouble),
     };
-    let head = lake.host().call(|client| {
-        let request = client.head_object().bucket(&lake.bucket).key(&key);
-        request.checksum_mode(ChecksumMode::Enabled).send()
-    });
-    let told = head.await.ok().and_then(|head| head.checksum_sha256().map(str::to_owned));
+    let told = lake.head(&key).await.ok().flatten().and_then(|head| head.checksum);
     Ok(Manners { conditions, checksums: told == Some(request::base64(digest.as_bytes())) })
 }
 

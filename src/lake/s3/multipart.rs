@@ -38,6 +38,7 @@ pub(super) async fn put(
     observer: &dyn Observer,
 ) -> Result<Put, LakeError> {
     let key = lake.key(upload.name);
+    let believed = manners.conditions;
     for _ in 0..ATTEMPTS {
         // A question costs nothing against sending all of it for nothing.
         if let Some(head) = there::head(lake, upload.name, &key).await? {
@@ -53,6 +54,9 @@ pub(super) async fn put(
             }
         };
         let Err(trouble) = completed else {
+            if believed != manners.conditions {
+                manners::doubt_conditions(lake);
+            }
             return Ok(Put::Created);
         };
         parts.abort().await;
@@ -64,7 +68,6 @@ pub(super) async fn put(
             continue;
         }
         if manners.conditions && trouble.says(refuses_conditions) {
-            manners::doubt_conditions(lake);
             manners.conditions = false;
             continue;
         }
