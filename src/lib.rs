@@ -25,6 +25,7 @@
 //! - [`lake_url`]: addresses of lakes and of objects in them, in one normal form.
 //! - [`repo_path`]: a path inside a repository: any bytes, never outside.
 //! - [`mod@pointer`]: reading, writing and merging pointers.
+//! - [`underfolder`]: what file names mean in a dataset, and which samples a slice means.
 //! - [`fs`]: staging, syncing, renaming, locking; writing beneath a folder without following links.
 //!
 //! One outside thing each:
@@ -101,4 +102,5 @@ pub mod repo_path;
 pub mod store;
 pub mod transfer;
 pub mod ui;
+pub mod underfolder;
 pub mod workspace;

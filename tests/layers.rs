@@ -14,6 +14,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("access", BOTTOM),
     ("pointer", BOTTOM),
     ("fs", BOTTOM),
+    ("underfolder", BOTTOM),
     // One outside thing each.
     ("lake", BOTTOM),
     ("store", BOTTOM),
@@ -33,8 +34,17 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("main", &["cli"]),
 ];
 
-const BOTTOM: &[&str] =
-    &["oid", "digest", "object_name", "repo_path", "lake_url", "access", "pointer", "fs"];
+const BOTTOM: &[&str] = &[
+    "oid",
+    "digest",
+    "object_name",
+    "repo_path",
+    "lake_url",
+    "access",
+    "pointer",
+    "fs",
+    "underfolder",
+];
 const OUTSIDE: &[&str] = &["lake", "store", "repo", "config"];
 
 /// Where a foreign crate, or a thing of the standard library, may be named.

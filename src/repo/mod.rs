@@ -19,6 +19,7 @@ pub mod history;
 pub mod hooks;
 pub mod index;
 pub mod index_stat;
+pub mod new_blobs;
 mod objects;
 mod open;
 pub mod process;

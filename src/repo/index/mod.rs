@@ -156,6 +156,8 @@ pub struct Index {
     slots: Vec<Slot>,
     hash_len: usize,
     is_split: bool,
+    /// Where in the file the extensions begin.
+    extensions_at: usize,
     stamp: Stamp,
 }
 
@@ -190,6 +192,7 @@ impl Index {
             slots: walked.slots,
             hash_len,
             is_split: walked.is_split,
+            extensions_at: walked.extensions_at,
             stamp: Stamp(None),
         })
     }
@@ -201,6 +204,7 @@ impl Index {
             slots: Vec::new(),
             hash_len,
             is_split: false,
+            extensions_at: 0,
             stamp: Stamp(None),
         }
     }
@@ -267,6 +271,19 @@ impl Index {
     /// Returns the bytes of the file.
     pub(super) fn into_bytes(self) -> Vec<u8> {
         self.bytes
+    }
+
+    /// Returns the bytes of the file without the extensions of these signatures.
+    ///
+    /// Offsets of entries stay; the checksum at the end is void.
+    pub(super) fn into_bytes_without(self, unwanted: &[&[u8; 4]]) -> Vec<u8> {
+        let mut bytes = self.bytes;
+        let checksum = bytes.split_off(bytes.len() - self.hash_len);
+        let extensions = walk::extensions_without(&bytes[self.extensions_at..], unwanted);
+        bytes.truncate(self.extensions_at);
+        bytes.extend(extensions);
+        bytes.extend(checksum);
+        bytes
     }
 
     fn path_of(&self, slot: Slot) -> &[u8] {

@@ -8,6 +8,8 @@ use super::{EntryKind, Error, STAT_BYTES, Slot};
 pub(super) const EXTENDED: u16 = 0x4000;
 pub(super) const SKIP_WORKTREE: u16 = 0x4000;
 pub(super) const INTENT_TO_ADD: u16 = 0x2000;
+/// Four letters and a length begin an extension.
+const EXTENSION_HEADER: usize = 8;
 /// The length of a path in the flags; this value means "at least".
 const LONG_PATH: u16 = 0x0FFF;
 /// Longer paths exist on no file system; the limit keeps a made-up index of version 4 from growing.
@@ -35,6 +37,8 @@ pub(super) struct Walked {
     pub(super) slots: Vec<Slot>,
     pub(super) arena: Option<Vec<u8>>,
     pub(super) is_split: bool,
+    /// Where the extensions begin.
+    pub(super) extensions_at: usize,
 }
 
 /// Walks over a whole index file.
@@ -82,7 +86,8 @@ pub(super) fn walk(bytes: &[u8], hash_len: usize) -> Result<Walked, Flaw> {
         Some(reason) if !is_split => return Err(Flaw::Damaged(reason)),
         _ => {}
     }
-    Ok(Walked { arena: (version == 4).then_some(walker.arena), slots: walker.slots, is_split })
+    let (slots, extensions_at) = (walker.slots, walker.position);
+    Ok(Walked { arena: (version == 4).then_some(walker.arena), slots, is_split, extensions_at })
 }
 
 struct Walker<'a> {
@@ -215,7 +220,7 @@ fn extensions(mut bytes: &[u8]) -> Result<bool, Flaw> {
     const BAD: Flaw = Flaw::Damaged("an extension ends too early");
     let mut is_split = false;
     while !bytes.is_empty() {
-        let header = bytes.get(..8).ok_or(BAD)?;
+        let header = bytes.get(..EXTENSION_HEADER).ok_or(BAD)?;
         let signature = &header[..4];
         match signature {
             b"link" => is_split = true,
@@ -226,10 +231,29 @@ fn extensions(mut bytes: &[u8]) -> Result<bool, Flaw> {
             }
             _ => {}
         }
-        let end = (u32_at(header, 4) as usize).checked_add(8).ok_or(BAD)?;
+        let end = extension_len(header).ok_or(BAD)?;
         bytes = bytes.get(end..).ok_or(BAD)?;
     }
     Ok(is_split)
+}
+
+/// Returns the length of the extension that begins here, with its header.
+fn extension_len(bytes: &[u8]) -> Option<usize> {
+    (u32_at(bytes, 4) as usize).checked_add(EXTENSION_HEADER)
+}
+
+/// Copies extensions that a walk has found to be whole, but for those with these signatures.
+pub(super) fn extensions_without(mut bytes: &[u8], unwanted: &[&[u8; 4]]) -> Vec<u8> {
+    let mut kept = Vec::with_capacity(bytes.len());
+    while !bytes.is_empty() {
+        let len = extension_len(bytes).expect("the walk checked the length");
+        let (extension, rest) = bytes.split_at(len);
+        if !unwanted.iter().any(|signature| extension.starts_with(*signature)) {
+            kept.extend_from_slice(extension);
+        }
+        bytes = rest;
+    }
+    kept
 }
 
 /// Returns what a mode stands for.

@@ -10,16 +10,20 @@
 //! state is therefore set to 0, which makes git compare the content; git does the same when it
 //! writes an index (read-cache.c, `ce_smudge_racily_clean_entry`).
 
+use std::collections::HashSet;
 use std::fs::Metadata;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::BlobId;
-use super::index::{Error as IndexError, Index, STAT_BYTES};
+use super::index::{Entry, Error as IndexError, Index, STAT_BYTES};
 use crate::fs::{IoContext as _, LockFile, PathError};
 use crate::repo_path::RepoPath;
 
+mod repoint;
 pub(super) mod stat_fields;
+
+pub use repoint::{NewBlob, Repointing};
 
 /// Says why an index could not be patched; it is as it was then.
 #[derive(Debug, thiserror::Error)]
@@ -102,25 +106,9 @@ pub fn patch(
     changes: &[StatChange],
     patience: Duration,
 ) -> Result<PatchReport, Error> {
-    let lock = LockFile::take(index_path, patience).map_err(|error| {
-        if error.source.kind() == std::io::ErrorKind::AlreadyExists {
-            Error::Locked { lock: error.path }
-        } else {
-            Error::Path(error)
-        }
-    })?;
-    // What was read before the lock was taken may be out of date.
-    let Some(bytes) = crate::fs::if_exists(std::fs::read(index_path)).context(index_path)? else {
-        let path = index_path.to_owned();
-        return Err(Error::Absent { path });
-    };
-    let replaced = std::fs::metadata(index_path).context(index_path)?;
-    let index = Index::parse(bytes, hash_len).map_err(|flaw| flaw.at(index_path))?;
-    if index.is_split() {
-        let path = index_path.to_owned();
-        return Err(Error::Split { path });
-    }
-    let (plan, report) = plan(&index, changes, stat_fields::mtime_seconds(&replaced));
+    let held = Held::take(index_path, hash_len, patience)?;
+    let (plan, report) = plan(&held.index, changes, held.seconds);
+    let Held { lock, index, .. } = held;
     let mut bytes = index.into_bytes();
     for (offset, edit) in plan {
         edit.apply(&mut bytes[offset..offset + STAT_BYTES]);
@@ -131,7 +119,39 @@ pub fn patch(
     Ok(report)
 }
 
+/// An index that nobody else writes while this lives.
+#[derive(Debug)]
+struct Held {
+    lock: LockFile,
+    index: Index,
+    /// The second in which the file was written.
+    seconds: u32,
+}
+
+impl Held {
+    /// Locks the index and reads it: what was read before the lock was taken may be out of date.
+    fn take(index_path: &Path, hash_len: usize, patience: Duration) -> Result<Self, Error> {
+        let path = || index_path.to_owned();
+        let lock = LockFile::take(index_path, patience).map_err(|error| {
+            if error.source.kind() == std::io::ErrorKind::AlreadyExists {
+                Error::Locked { lock: error.path }
+            } else {
+                Error::Path(error)
+            }
+        })?;
+        let bytes = crate::fs::if_exists(std::fs::read(index_path)).context(index_path)?;
+        let bytes = bytes.ok_or_else(|| Error::Absent { path: path() })?;
+        let metadata = std::fs::metadata(index_path).context(index_path)?;
+        let index = Index::parse(bytes, hash_len).map_err(|flaw| flaw.at(index_path))?;
+        if index.is_split() {
+            return Err(Error::Split { path: path() });
+        }
+        Ok(Self { lock, index, seconds: stat_fields::mtime_seconds(&metadata) })
+    }
+}
+
 /// What to do to the stat data at an offset.
+#[derive(Debug)]
 enum Edit<'a> {
     SizeZero,
     Of(&'a Metadata),
@@ -167,20 +187,25 @@ fn plan<'a>(
             _ => report.not_found.push(change.path.clone()),
         }
     }
-    let mut written: Vec<usize> = edits.iter().map(|(offset, _)| *offset).collect();
-    written.sort_unstable();
-    for (offset, entry) in index.entries_with_offsets() {
-        // Git looks at links and regular files alike; a gitlink has no content to compare.
-        let is_racy = entry.kind.is_file()
+    let written: HashSet<usize> = edits.iter().map(|(offset, _)| *offset).collect();
+    let racy: Vec<usize> =
+        racy(index, index_seconds).filter(|offset| !written.contains(offset)).collect();
+    report.racy = racy.len();
+    edits.extend(racy.into_iter().map(|offset| (offset, Edit::SizeZero)));
+    (edits, report)
+}
+
+/// Returns where the stat data are of which git cannot tell whether the file was changed since, once
+/// the index is written anew.
+fn racy(index: &Index, index_seconds: u32) -> impl Iterator<Item = usize> {
+    // Git looks at links and regular files alike; a gitlink has no content to compare.
+    let is_racy = move |entry: &Entry<'_>| {
+        entry.kind.is_file()
             && entry.stage == 0
             && entry.size != 0
-            && entry.mtime.seconds >= index_seconds;
-        if is_racy && written.binary_search(&offset).is_err() {
-            edits.push((offset, Edit::SizeZero));
-            report.racy += 1;
-        }
-    }
-    (edits, report)
+            && entry.mtime.seconds >= index_seconds
+    };
+    index.entries_with_offsets().filter(move |(_, entry)| is_racy(entry)).map(|(offset, _)| offset)
 }
 
 /// Writes the checksum at the end; one of zeros stays (`index.skipHash`).
@@ -201,5 +226,7 @@ fn seal(bytes: &mut [u8], hash_len: usize) -> Result<(), super::Cause> {
     Ok(())
 }
 
+#[cfg(test)]
+mod repoint_tests;
 #[cfg(test)]
 mod tests;

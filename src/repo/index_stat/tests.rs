@@ -2,13 +2,13 @@ use super::*;
 use crate::repo::testing::{TestRepo, git_is_at_least, path};
 
 /// A repository whose filter stores `pointer` for every `*.bin` and notes each run.
-struct Filtered {
-    repo: TestRepo,
+pub(super) struct Filtered {
+    pub(super) repo: TestRepo,
     log: PathBuf,
 }
 
 impl Filtered {
-    fn new(args: &[&str]) -> Self {
+    pub(super) fn new(args: &[&str]) -> Self {
         let repo = TestRepo::with_args(args);
         let log = repo.beside("log");
         let clean = format!("cat >/dev/null; echo x >>'{}'; printf pointer", log.display());
@@ -20,7 +20,7 @@ impl Filtered {
     }
 
     /// Returns what `git status` says, and how often the filter ran for it.
-    fn status(&self) -> (String, usize) {
+    pub(super) fn status(&self) -> (String, usize) {
         drop(std::fs::remove_file(&self.log));
         let status = self.repo.run(&["status", "--porcelain"]);
         let runs = std::fs::read(&self.log).map_or(0, |log| log.len() / 2);
@@ -28,7 +28,7 @@ impl Filtered {
     }
 
     /// Makes all files and the index look as if an hour had passed since they were written.
-    fn age(&self, paths: &[&str]) {
+    pub(super) fn age(&self, paths: &[&str]) {
         for path in paths {
             set_age(&self.repo.top.join(path), 3600);
         }
@@ -36,7 +36,7 @@ impl Filtered {
         set_age(&self.index_path(), 1800);
     }
 
-    fn index_path(&self) -> PathBuf {
+    pub(super) fn index_path(&self) -> PathBuf {
         self.repo.top.join(".git/index")
     }
 
@@ -45,7 +45,7 @@ impl Filtered {
         patch(&self.index_path(), hash_len, changes, Duration::ZERO)
     }
 
-    fn id_at(&self, path: &str) -> BlobId {
+    pub(super) fn id_at(&self, path: &str) -> BlobId {
         let index = self.repo.open().index().expect("reads");
         index.entry_at(path.as_bytes()).expect("there").id
     }
