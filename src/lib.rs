@@ -41,6 +41,7 @@
 //! - [`owed`]: what this clone owes to its lakes, and making it good.
 //! - [`proof`]: whether lakes hold everything that a push would send pointers of.
 //! - [`fill`]: content in the place of pointers, without git.
+//! - [`sources`]: which lakes pointers name, chosen and changed for many items at once.
 //! - [`filter`]: the conversation with git, and what happens when git ends it.
 //!
 //! What a person types and sees:
@@ -99,6 +100,7 @@ pub mod pointer;
 pub mod proof;
 pub mod repo;
 pub mod repo_path;
+pub mod sources;
 pub mod store;
 pub mod transfer;
 pub mod ui;

@@ -16,7 +16,7 @@ use crate::repo::history::{self, Reach};
 use crate::repo::{BlobId, Repo};
 use crate::repo_path::RepoPath;
 use crate::store::queue::{Claims, Owed, Tentative};
-use crate::transfer::upload::{Job, Report};
+use crate::transfer::upload::{Job, Origin, Report};
 use crate::workspace::Workspace;
 
 /// A pointer that nothing references for this long lapses, in seconds.
@@ -169,7 +169,8 @@ pub fn sort(site: &Workspace, accepted: &Accepted, owed: Vec<Owed>) -> Due {
             continue;
         }
         let Owed { url, oid, size, path } = record;
-        due.jobs.push(Job { url, oid, size, hash: remote.hash, path });
+        let (hash, from) = (remote.hash, Origin::Store);
+        due.jobs.push(Job { url, oid, size, hash, path, from });
     }
     due
 }

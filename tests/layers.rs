@@ -26,11 +26,15 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("owed", &["workspace", "transfer"]),
     ("fill", &["workspace", "transfer"]),
     ("proof", &["workspace", "transfer", "owed"]),
+    ("sources", &["workspace", "transfer"]),
     ("filter", &["workspace", "transfer", "owed", "fill"]),
     // Verbs, and what a person sees.
     ("ui", &["transfer"]),
-    ("commands", &["workspace", "transfer", "owed", "fill", "proof", "filter", "ui"]),
-    ("cli", &["workspace", "transfer", "owed", "fill", "proof", "filter", "ui", "commands"]),
+    ("commands", &["workspace", "transfer", "owed", "fill", "proof", "sources", "filter", "ui"]),
+    (
+        "cli",
+        &["workspace", "transfer", "owed", "fill", "proof", "sources", "filter", "ui", "commands"],
+    ),
     ("main", &["cli"]),
 ];
 

@@ -21,9 +21,14 @@ pub mod filter;
 pub mod hook;
 pub mod init;
 pub mod install;
+mod lakes;
 pub mod merge_driver;
 pub mod pull;
 pub mod push;
+pub mod remote_add;
+pub mod remote_remove;
+mod report;
+mod selection;
 pub mod status;
 pub mod track;
 pub mod trust;
@@ -87,6 +92,12 @@ pub enum Error {
     /// git itself could not do something.
     #[error(transparent)]
     Git(#[from] repo::process::Error),
+    /// Nothing can be selected.
+    #[error(transparent)]
+    Select(#[from] crate::sources::select::Error),
+    /// Pointers cannot be rewritten.
+    #[error(transparent)]
+    Rewrite(#[from] crate::sources::rewrite::Error),
     /// The history cannot be read.
     #[error(transparent)]
     History(#[from] repo::history::Error),

@@ -1,15 +1,13 @@
 //! `git lake pull`: content in the place of pointers.
 
-use std::collections::{BTreeMap, HashSet};
 use std::ffi::OsString;
 
+use super::report::tell_failures;
 use super::{Context, Error, Exit, counted};
 use crate::fill;
 use crate::filter::finish;
 use crate::owed;
-use crate::repo::Environment;
-use crate::repo::process::Git;
-use crate::repo_path::RepoPath;
+use crate::repo::pathspec::matching_paths;
 use crate::ui::size;
 
 /// Fetch what is missing and put content in the place of pointers
@@ -37,7 +35,7 @@ pub fn run(context: &Context, args: &Args) -> super::Result {
     let index = site.repo.index()?;
     let only = match args.pathspecs.is_empty() {
         true => None,
-        false => Some(matching_paths(context, &args.pathspecs)?),
+        false => Some(matching_paths(&context.folder, &args.pathspecs)?),
     };
     let mut items = fill::left(&site, &index, only.as_ref())?;
     if only.is_none() {
@@ -51,7 +49,8 @@ pub fn run(context: &Context, args: &Args) -> super::Result {
         counted(report.filled, "file", "files"),
         size::human(report.bytes)
     ));
-    tell_failures(context, &report.failures);
+    let (one, many) = ("file is still a pointer", "files are still pointers");
+    tell_failures(context, one, many, &report.failures);
     let (repaired, due) = owed::repair(&site)?;
     finish::tell(&site, &repaired, &due);
     if repaired.sent > 0 {
@@ -59,34 +58,4 @@ pub fn run(context: &Context, args: &Args) -> super::Result {
         context.ui.status(&format!("{count} that lakes had lost uploaded again."));
     }
     Ok(if report.failures.is_empty() { Exit::Done } else { Exit::Incomplete })
-}
-
-/// Lets git say which paths of the index a list of pathspecs means.
-fn matching_paths(context: &Context, pathspecs: &[OsString]) -> Result<HashSet<Vec<u8>>, Error> {
-    let git = Git::find(&Environment::read(), &context.folder)?;
-    let fixed = ["ls-files", "-z", "--full-name", "--cached", "--error-unmatch", "--"];
-    let args: Vec<OsString> =
-        fixed.iter().map(OsString::from).chain(pathspecs.iter().cloned()).collect();
-    let listed = git.run(&args, b"")?.stdout;
-    Ok(listed
-        .split(|byte| *byte == 0)
-        .filter(|path| !path.is_empty())
-        .map(<[u8]>::to_vec)
-        .collect())
-}
-
-/// Tells one line for each cause, naming a few paths.
-fn tell_failures(context: &Context, failures: &[(RepoPath, String)]) {
-    let mut causes: BTreeMap<&str, Vec<&RepoPath>> = BTreeMap::new();
-    for (path, cause) in failures {
-        causes.entry(cause).or_default().push(path);
-    }
-    for (cause, paths) in causes {
-        let mut shown: Vec<_> = paths.iter().take(3).map(|path| path.display()).collect();
-        if paths.len() > 3 {
-            shown.push(format!("{} more", paths.len() - 3).into());
-        }
-        let count = counted(paths.len(), "file is still a pointer", "files are still pointers");
-        context.ui.warning(&format!("{count} ({}): {cause}", shown.join(", ")));
-    }
 }

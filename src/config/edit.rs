@@ -1,9 +1,12 @@
 //! Changing `.gitlake.toml` in place: comments and order stay.
 
-use toml_edit::{ArrayOfTables, DocumentMut, Item, Table, value};
+use std::collections::BTreeSet;
+
+use toml_edit::{Array, ArrayOfTables, DocumentMut, Item, Table, value};
 
 use super::file::{Remote, Settings, SettingsError, Unknown, VERSION};
 use crate::digest::HashName;
+use crate::lake_url::LakeUrl;
 
 /// Adds a remote to the text of a settings file; comments and order stay.
 ///
@@ -41,9 +44,37 @@ pub fn add_remote(text: &str, remote: &Remote) -> Result<String, SettingsError> 
     if remote.hash != HashName::Sha256 {
         table.insert("hash", value(remote.hash.as_str()));
     }
+    if let Some(paths) = &remote.paths {
+        table.insert("paths", value(paths.texts().map(str::to_owned).collect::<Array>()));
+    }
     let remotes = document.entry("remote").or_insert(Item::ArrayOfTables(ArrayOfTables::new()));
     let wrong = SettingsError::Type { key: "remote", expected: "`[[remote]]` tables" };
     remotes.as_array_of_tables_mut().ok_or(wrong)?.push(table);
+    Ok(document.to_string())
+}
+
+/// Takes the remotes at these addresses out of the text of a settings file; all else stays.
+///
+/// # Errors
+/// If the text is no settings file.
+pub fn remove_remotes(text: &str, lakes: &BTreeSet<LakeUrl>) -> Result<String, SettingsError> {
+    let settings = Settings::parse(text, Unknown::Refuse)?;
+    let gone: Vec<&str> = settings
+        .remotes
+        .iter()
+        .filter(|remote| lakes.contains(&remote.url))
+        .map(|remote| remote.name.as_str())
+        .collect();
+    if gone.is_empty() {
+        return Ok(text.to_owned());
+    }
+    let mut document: DocumentMut = text
+        .parse()
+        .map_err(|error: toml_edit::TomlError| SettingsError::Syntax(error.to_string()))?;
+    if let Some(tables) = document.get_mut("remote").and_then(Item::as_array_of_tables_mut) {
+        let name_of = |table: &Table| table.get("name").and_then(Item::as_str).map(str::to_owned);
+        tables.retain(|table| name_of(table).is_none_or(|name| !gone.contains(&name.as_str())));
+    }
     Ok(document.to_string())
 }
 
@@ -98,10 +129,21 @@ pub fn merge(base: &str, ours: &str, theirs: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::lake_url::LakeUrl;
 
     const TWO: &str = "version = 1\n\n# ours\n[[remote]]\nname = \"team\" # keep\nurl = \"file:///mnt/lake\"\n\
                        [[remote]]\nname = \"nas\"\nurl = \"s3://h:9000/b\"\nupload = false\nhash = \"blake2b\"\npaths = [\"train/**\"]\n";
+
+    #[test]
+    fn remotes_are_taken_out_and_nothing_else() {
+        let lake = |text| LakeUrl::parse(text).expect("an address");
+        let lakes = BTreeSet::from([lake("s3://h:9000/b"), lake("file:///not/there")]);
+        let text = remove_remotes(TWO, &lakes).expect("settings");
+        assert!(text.contains("# ours") && text.contains("# keep"), "{text}");
+        let settings = Settings::parse(&text, Unknown::Refuse).expect("settings");
+        assert_eq!(settings.remotes.len(), 1);
+        assert_eq!(remove_remotes(&text, &lakes).expect("settings"), text);
+        assert!(remove_remotes("version = ", &lakes).is_err());
+    }
 
     #[test]
     fn a_remote_is_added_in_place() {

@@ -42,6 +42,11 @@ impl Patterns {
         Ok(Self { rules: rules.collect::<Result<_, _>>()? })
     }
 
+    /// Returns the patterns as they were written.
+    pub fn texts(&self) -> impl Iterator<Item = &str> {
+        self.rules.iter().map(|rule| &*rule.text)
+    }
+
     /// Returns true if there is no pattern.
     pub fn is_empty(&self) -> bool {
         self.rules.is_empty()

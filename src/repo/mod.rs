@@ -22,6 +22,7 @@ pub mod index_stat;
 pub mod new_blobs;
 mod objects;
 mod open;
+pub mod pathspec;
 pub mod process;
 #[cfg(test)]
 pub(crate) mod testing;

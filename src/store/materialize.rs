@@ -1,7 +1,7 @@
 //! An object becomes a file of the work tree.
 
 use std::fs::{File, Metadata};
-use std::io::{self, Read as _};
+use std::io::{self, Read as _, Write as _};
 use std::path::Path;
 
 use super::{Error, Store};
@@ -27,10 +27,7 @@ pub enum Outcome {
 impl Store {
     /// Replaces the file at `path` by the object's content, if the file is exactly `pointer`.
     ///
-    /// The content is verified on the way, keeps the file's executable bit and time of modification,
-    /// and appears by rename; an editor that saves the file at that very moment wins, where the
-    /// file system can exchange names. No symbolic link is followed. The staged file lies in the git dir, or
-    /// beside the target where that is another file system. Not synced: git's files are not either.
+    /// The content is verified on the way. See [`Store::replace_text`] for how the file is replaced.
     ///
     /// # Errors
     /// [`Error::Damaged`], or if reading or writing fails.
@@ -42,29 +39,69 @@ impl Store {
         oid: Oid,
         size: u64,
     ) -> Result<Outcome, Error> {
+        self.replace(work_tree, path, pointer, &mut |target| {
+            let Some(mut source) = self.open(oid)? else {
+                return Ok(false);
+            };
+            let shown = || crate::repo_path::join(work_tree, path);
+            match self.copy_verified(&mut source, target, oid, size).context(shown())? {
+                true => Ok(true),
+                false => Err(self.damaged(oid)?),
+            }
+        })
+    }
+
+    /// Replaces the file at `path` by another small text, if the file is exactly `old`.
+    ///
+    /// It keeps its executable bit and time of modification, and the new one appears by rename; an
+    /// editor that saves the file at that very moment wins, where the file system can exchange names.
+    /// No symbolic link is followed. The staged file lies in the git dir, or beside the target where that
+    /// is another file system. Not synced: git's files are not either.
+    ///
+    /// # Errors
+    /// If reading or writing fails.
+    pub fn replace_text(
+        &self,
+        work_tree: &Path,
+        path: &RepoPath,
+        old: &[u8],
+        new: &[u8],
+    ) -> Result<Outcome, Error> {
+        self.replace(work_tree, path, old, &mut |target| {
+            target.write_all(new).context(crate::repo_path::join(work_tree, path))?;
+            Ok(true)
+        })
+    }
+
+    /// Replaces a file that is exactly `expected` by what `write` writes; that says false if there is
+    /// nothing to write.
+    fn replace(
+        &self,
+        work_tree: &Path,
+        path: &RepoPath,
+        expected: &[u8],
+        write: &mut dyn FnMut(&mut File) -> Result<bool, Error>,
+    ) -> Result<Outcome, Error> {
         let shown = crate::repo_path::join(work_tree, path);
         let Some(parent) = Parent::open(work_tree, path).context(&shown)? else {
             return Ok(Outcome::Gone);
         };
-        let Some(before) = pointer_file(&parent, pointer).context(&shown)? else {
+        let Some(before) = pointer_file(&parent, expected).context(&shown)? else {
             return Ok(Outcome::Changed);
-        };
-        let Some(mut source) = self.open(oid)? else {
-            return Ok(Outcome::NotStored);
         };
         let tmp = self.tmp_folder()?;
         let folder = shown.parent().unwrap_or(work_tree);
         let near = if platform::same_file_system(&tmp, folder) { tmp.as_path() } else { folder };
         let mut staged = crate::fs::stage(near, Shared::Yes)?;
-        if !self.copy_verified(&mut source, staged.as_file_mut(), oid, size).context(&shown)? {
-            return Err(self.damaged(oid)?);
+        if !write(staged.as_file_mut())? {
+            return Ok(Outcome::NotStored);
         }
         platform::copy_executable(&before, staged.as_file()).context(&shown)?;
         if let Ok(modified) = before.modified() {
             staged.as_file().set_modified(modified).context(&shown)?;
         }
         // The user may have saved the file while the copy was made.
-        if !same_file(pointer_file(&parent, pointer).context(&shown)?.as_ref(), &before) {
+        if !same_file(pointer_file(&parent, expected).context(&shown)?.as_ref(), &before) {
             return Ok(Outcome::Changed);
         }
         if !parent.swap_in(staged.path(), &before).context(&shown)? {

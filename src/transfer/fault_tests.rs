@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::download::{Downloads, Wanted};
 use super::lakes::Lakes;
 use super::report::Silent;
-use super::upload::Job;
+use super::upload::{Job, Origin};
 use super::*;
 use crate::digest::HashName;
 use crate::lake::faulty::{Call, Fault, FaultyLake, Turn};
@@ -122,7 +122,7 @@ impl Case {
             let (oid, size, hash) = (*oid, bytes.len() as u64, HashName::Sha256);
             jobs.extend(self.lakes.keys().map(|lake| {
                 let (url, path) = (source(lake, oid), path.clone());
-                Job { url, oid, size, hash, path }
+                Job { url, oid, size, hash, path, from: Origin::Store }
             }));
         }
         jobs

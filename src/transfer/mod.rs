@@ -19,6 +19,7 @@ mod gate;
 pub mod hedge;
 pub mod lakes;
 pub mod pacing;
+pub mod presence;
 pub mod rate;
 pub mod report;
 pub mod retry;

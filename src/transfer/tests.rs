@@ -3,7 +3,7 @@ use std::sync::Arc;
 use super::download::{Downloads, Failure, Wanted};
 use super::lakes::Lakes;
 use super::report::Silent;
-use super::upload::Job;
+use super::upload::{Job, Origin};
 use super::*;
 use crate::digest::HashName;
 use crate::lake::faulty::{Call, Fault, FaultyLake, Turn};
@@ -64,7 +64,8 @@ impl Site {
         let oid = self.store(content);
         let url = lake.source(name(oid));
         let path = RepoPath::parse(b"a.png").expect("a path");
-        Job { url, oid, size: content.len() as u64, hash: HashName::Sha256, path }
+        let (size, hash) = (content.len() as u64, HashName::Sha256);
+        Job { url, oid, size, hash, path, from: Origin::Store }
     }
 
     fn wanted(&self, content: &[u8], lakes: &[&LakeUrl]) -> Wanted {

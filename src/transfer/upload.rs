@@ -1,7 +1,8 @@
 //! From the store to lakes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::io::{self, Read};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -11,7 +12,7 @@ use super::lakes::OpenLake;
 use super::pacing::Outcome;
 use super::report::Activity;
 use crate::digest::HashName;
-use crate::fs::PathError;
+use crate::fs::{PathError, platform};
 use crate::lake::{self, LakeError, Observer, Proof, Put, Retry, WriteLake};
 use crate::lake_url::{LakeUrl, SourceUrl};
 use crate::object_name::ObjectName;
@@ -22,6 +23,17 @@ use crate::store::receipts::Strength;
 /// Receipts are written for so many objects at once, or after so much time.
 const RECORDED_AT_ONCE: usize = 64;
 const RECORDED_AFTER: Duration = Duration::from_millis(500);
+
+/// Where the bytes of an upload are read from; they are verified on the way.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Origin {
+    /// This clone's store.
+    Store,
+    /// A file.
+    File(PathBuf),
+    /// Another lake.
+    Lake(SourceUrl),
+}
 
 /// One object that is due at one lake.
 #[derive(Debug, Clone)]
@@ -36,6 +48,8 @@ pub struct Job {
     pub hash: HashName,
     /// A path that has it, to tell people.
     pub path: RepoPath,
+    /// Where its bytes are.
+    pub from: Origin,
 }
 
 /// What came of uploading.
@@ -76,6 +90,17 @@ pub enum Failure {
     /// Somebody asked to stop.
     #[error("Interrupted")]
     Cancelled,
+}
+
+impl Failure {
+    /// Returns true if the bytes to upload were the trouble, and not the lake.
+    fn is_of_origin(&self) -> bool {
+        matches!(
+            self,
+            Self::NotStored
+                | Self::Lake(LakeError::SourceUnreadable { .. } | LakeError::SourceChanged { .. })
+        )
+    }
 }
 
 /// What goes to one lake.
@@ -126,6 +151,35 @@ impl Transfer {
         });
         self.reporter.end();
         report.into_inner().expect("no holder panics")
+    }
+
+    /// Uploads objects each of which can be read from several places, best first: the next place is tried
+    /// where the bytes of one cannot be read or turn out to be wrong.
+    pub fn relay(&self, jobs: Vec<(Job, Vec<Origin>)>) -> Report {
+        let mut others: HashMap<SourceUrl, VecDeque<Origin>> = HashMap::new();
+        let mut due = Vec::new();
+        for (job, origins) in jobs {
+            others.insert(job.url.clone(), origins.into());
+            due.push(job);
+        }
+        let mut report = Report::default();
+        while !due.is_empty() {
+            let round = self.upload(std::mem::take(&mut due));
+            report.sent += round.sent;
+            report.sent_bytes += round.sent_bytes;
+            report.already += round.already;
+            for (mut job, failure) in round.failures {
+                let next = others.get_mut(&job.url).and_then(VecDeque::pop_front);
+                match next.filter(|_| failure.is_of_origin()) {
+                    Some(origin) => {
+                        job.from = origin;
+                        due.push(job);
+                    }
+                    None => report.failures.push((job, failure)),
+                }
+            }
+        }
+        report
     }
 
     /// Uploads batches until none is left; what is done is recorded for several at once.
@@ -208,7 +262,7 @@ impl Transfer {
         due: &[usize],
     ) -> Vec<Result<Put, LakeError>> {
         let jobs = || due.iter().map(|at| &batch[*at]);
-        let sources: Vec<_> = jobs().map(|job| self.source(job.oid)).collect();
+        let sources: Vec<_> = jobs().map(|job| self.source(job)).collect();
         let upload = |(job, open)| {
             let Job { url, hash, size, .. }: &Job = job;
             lake::Upload { name: &url.name, hash: *hash, size: *size, open }
@@ -232,7 +286,9 @@ impl Transfer {
                 Err(error) => Err(Failure::Receipt(error.to_string())),
             },
             Err(LakeError::Cancelled) => Err(Failure::Cancelled),
-            Err(LakeError::SourceUnreadable { .. }) if !self.is_stored(job) => {
+            Err(LakeError::SourceUnreadable { .. })
+                if job.from == Origin::Store && !self.is_stored(job) =>
+            {
                 Err(Failure::NotStored)
             }
             Err(error) => Err(error.into()),
@@ -247,12 +303,25 @@ impl Transfer {
         self.store.open(job.oid).is_ok_and(|file| file.is_some())
     }
 
-    /// Opens an object of the store, as often as a lake wants to read it.
-    fn source(&self, oid: Oid) -> impl Fn() -> io::Result<Box<dyn Read + Send>> + Sync + '_ {
-        move || match self.store.open(oid) {
-            Ok(Some(file)) => Ok(self.slowed(Box::new(file))),
-            Ok(None) => Err(io::ErrorKind::NotFound.into()),
-            Err(error) => Err(error.source),
+    /// Opens the bytes of an object, as often as a lake wants to read them.
+    fn source<'a>(
+        &'a self,
+        job: &'a Job,
+    ) -> impl Fn() -> io::Result<Box<dyn Read + Send>> + Sync + 'a {
+        let absent = || io::Error::from(io::ErrorKind::NotFound);
+        move || match &job.from {
+            Origin::Store => match self.store.open(job.oid) {
+                Ok(file) => Ok(self.slowed(Box::new(file.ok_or_else(absent)?))),
+                Err(error) => Err(error.source),
+            },
+            Origin::File(path) => Ok(self.slowed(Box::new(platform::open_regular(path)?))),
+            Origin::Lake(source) => {
+                let lake = self.lakes.at(&source.lake);
+                let read = lake.usable().and_then(|lake| lake.get(&source.name, 0));
+                lake.note(&read);
+                let content = read.map_err(io::Error::other)?;
+                Ok(self.slowed(content.reader))
+            }
         }
     }
 

@@ -48,25 +48,32 @@ impl Slice {
 
     /// Returns true if the sample with this id is among those that are meant, of `count` samples.
     pub fn contains(&self, id: u64, count: u64) -> bool {
-        let (id, count) = (i128::from(id), i128::from(count));
+        let (start, stop, step) = self.bounds(count);
+        let id = i128::from(id);
+        let is_within = if step > 0 { start <= id && id < stop } else { stop < id && id <= start };
+        is_within && id < i128::from(count) && (id - start) % step == 0
+    }
+
+    /// Returns true if any of `count` samples is meant.
+    pub fn means_any(&self, count: u64) -> bool {
+        let (start, stop, step) = self.bounds(count);
+        if step > 0 { start < stop } else { stop < start }
+    }
+
+    /// Returns the first sample, the one that is not meant any more, and the step, as Python's
+    /// `slice.indices` does.
+    fn bounds(&self, count: u64) -> (i128, i128, i128) {
+        let count = i128::from(count);
         let step = self.step.map_or(1, |step| i128::from(step.0.get()));
-        // Python's `slice.indices`: backwards, the ends are one lower.
+        // Backwards, both ends are one lower.
         let (lowest, highest) = if step > 0 { (0, count) } else { (-1, count - 1) };
         let bound = |given: Option<i64>, default: i128| match given.map(i128::from) {
             None => default,
             Some(bound) if bound < 0 => (bound + count).max(lowest),
             Some(bound) => bound.min(highest),
         };
-        if id >= count {
-            return false;
-        }
-        if step > 0 {
-            let (start, stop) = (bound(self.start, lowest), bound(self.stop, highest));
-            start <= id && id < stop && (id - start) % step == 0
-        } else {
-            let (start, stop) = (bound(self.start, highest), bound(self.stop, lowest));
-            stop < id && id <= start && (start - id) % -step == 0
-        }
+        let (first, last) = if step > 0 { (lowest, highest) } else { (highest, lowest) };
+        (bound(self.start, first), bound(self.stop, last), step)
     }
 }
 
@@ -101,6 +108,9 @@ mod tests {
         ];
         for (start, stop, step, expected) in table {
             assert_eq!(of_six(*start, *stop, *step), *expected, "{start:?} {stop:?} {step:?}");
+            let step = step.map(|step| step.parse().expect("a step"));
+            let slice = Slice { start: *start, stop: *stop, step };
+            assert_eq!(slice.means_any(6), !expected.is_empty(), "{slice:?}");
         }
     }
 

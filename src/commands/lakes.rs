@@ -1,0 +1,196 @@
+//! Lakes that a person names: checked, declared, accepted, and written into the settings.
+
+use std::collections::BTreeSet;
+
+use super::trust::remember_server;
+use super::{Context, Error, parse_url};
+use crate::config::file::{self, Remote, Settings, is_remote_name};
+use crate::digest::HashName;
+use crate::fs::{Shared, write_atomic};
+use crate::lake::{AdminLake, Creation, Declaration, LakeError};
+use crate::lake_url::typed::{Options, TypedUrl};
+use crate::lake_url::{LakeUrl, Scheme};
+use crate::repo::gitconfig::ConfigFile;
+use crate::repo::process::Git;
+use crate::workspace::Workspace;
+
+/// Refuses what cannot be the name of a remote.
+pub(super) fn check_name(name: Option<&str>) -> Result<(), Error> {
+    match name.filter(|name| !is_remote_name(name)) {
+        Some(name) => Err(Error::Usage(format!(
+            "`{name}` is not a remote's name: use lower-case letters, digits and `-`"
+        ))),
+        None => Ok(()),
+    }
+}
+
+/// Parses addresses that a person typed; with `insecure_http` the servers are spoken to by plain http.
+pub(super) fn parse_all(
+    context: &Context,
+    site: &Workspace,
+    texts: &[String],
+    insecure_http: bool,
+) -> Result<Vec<TypedUrl>, Error> {
+    let parse = |text: &String| parse_url(text, &context.folder, &site.hosts);
+    let mut typed = texts.iter().map(parse).collect::<Result<Vec<_>, Error>>()?;
+    for typed in typed.iter_mut().filter(|typed| typed.url.scheme() == Scheme::S3) {
+        if insecure_http {
+            typed.options.secure = Some(false);
+        }
+    }
+    Ok(typed)
+}
+
+/// Finds the lakes that are meant by names of remotes and addresses.
+pub(super) fn find_all(
+    context: &Context,
+    site: &Workspace,
+    texts: &[String],
+) -> Result<BTreeSet<LakeUrl>, Error> {
+    let find = |text: &String| -> Result<LakeUrl, Error> {
+        let remotes = &site.config.remotes;
+        match remotes.iter().find(|remote| remote.name == *text) {
+            Some(remote) => Ok(remote.url.clone()),
+            None if is_remote_name(text) && !context.folder.join(text).exists() => {
+                let known: Vec<&str> = remotes.iter().map(|remote| &*remote.name).collect();
+                let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+                Err(Error::Usage(format!(
+                    "`{text}` is no remote of `.gitlake.toml`, which has {known}"
+                )))
+            }
+            None => Ok(parse_url(text, &context.folder, &site.hosts)?.url),
+        }
+    };
+    texts.iter().map(find).collect()
+}
+
+/// Declares the lake with what was typed beside its address; keys that its server accepts are kept by
+/// git.
+pub(super) fn declare(
+    context: &Context,
+    site: &Workspace,
+    url: &LakeUrl,
+    typed: Option<&TypedUrl>,
+    wanted: Option<HashName>,
+    creation: Creation,
+) -> Result<Declaration, Error> {
+    if let Some(typed) = typed {
+        site.hosts.hear(typed);
+    }
+    let declared = site.open_admin(url).declare(wanted, creation);
+    match (&declared, typed) {
+        (Ok(_), Some(TypedUrl { keys: Some(keys), .. })) => {
+            let is_kept = site.hosts.keep(&site.config.rewritten(url), keys);
+            if !is_kept {
+                context.ui.warning(&format!(
+                    "The keys for `{url}` were used and not kept: git has no credential helper that \
+                     keeps them (`git help credentials`). Later commands look for them elsewhere."
+                ));
+            }
+        }
+        (Err(error), Some(typed)) if error.is_unreachable() => {
+            typed.doubt().iter().for_each(|doubt| context.ui.warning(doubt));
+        }
+        _ => {}
+    }
+    let declaration = declared?;
+    if let Some(why) = &declaration.assumed {
+        context.ui.warning(&format!("`{url}` is used with {} names: {why}.", declaration.hash));
+    }
+    Ok(declaration)
+}
+
+/// Returns why nothing may be added to a lake that can be read; `None` if it can be written.
+///
+/// # Errors
+/// If it cannot be used at all.
+pub(super) fn obstacle_to_writing(lake: &dyn AdminLake) -> Result<Option<String>, Error> {
+    match lake.check_writable() {
+        Ok(()) => Ok(None),
+        Err(LakeError::ReadOnly { source, .. }) => {
+            // Who may not even look has no keys, and should not get a remote that says so for ever.
+            drop(lake.list()?);
+            Ok(Some(source.to_string()))
+        }
+        Err(error @ LakeError::HashNotWritable { .. }) => Ok(Some(error.to_string())),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Describes a lake as the settings will name it.
+pub(super) fn describe(
+    name: String,
+    url: &LakeUrl,
+    typed: Option<&TypedUrl>,
+    declaration: &Declaration,
+) -> Remote {
+    let mut remote = Remote::new(name, url.clone());
+    remote.hash = declaration.hash;
+    if let Some(Options { secure, region }) = typed.map(|typed| typed.options.clone()) {
+        (remote.secure, remote.region) = (secure, region);
+    }
+    remote
+}
+
+/// Names a remote after the last part of its address.
+pub(super) fn free_name(url: &LakeUrl, is_local: bool, settings: &Settings) -> String {
+    let text = url.to_string();
+    let folder = url.folder();
+    let last = match &folder {
+        Some(_) if is_local => "local".into(),
+        Some(folder) => folder.file_name().unwrap_or_default().to_string_lossy(),
+        None => text.rsplit('/').next().unwrap_or_default().into(),
+    };
+    let cleaned: String = last
+        .to_ascii_lowercase()
+        .chars()
+        .map(|c| if c.is_ascii_lowercase() || c.is_ascii_digit() { c } else { '-' })
+        .collect();
+    let base = match cleaned.trim_matches('-') {
+        "" => "lake",
+        base => base,
+    };
+    let is_free = |name: &String| settings.remotes.iter().all(|remote| remote.name != *name);
+    let numbered = (2..).map(|number| format!("{base}-{number}"));
+    std::iter::once(base.to_owned()).chain(numbered).find(is_free).expect("there are many numbers")
+}
+
+/// Records that data may go to the lakes: the user named them.
+pub(super) fn accept(context: &Context, urls: &[LakeUrl]) -> Result<(), Error> {
+    let site: Workspace = context.lenient_workspace()?;
+    let mut accepted = site.accepted()?;
+    if urls.iter().any(|url| !accepted.contains(url)) {
+        accepted.add(urls)?;
+    }
+    Ok(())
+}
+
+/// Records which servers the user named, and how they are spoken to.
+///
+/// # Errors
+/// If git's configuration cannot be written.
+pub(super) fn remember_servers(
+    site: &Workspace,
+    config: &mut ConfigFile,
+    typed: &[TypedUrl],
+) -> Result<(), Error> {
+    for typed in typed {
+        if let Some(server) = site.config.rewritten(&typed.url).server() {
+            remember_server(config, &server, typed.options.secure, site.config.trust_loopback)?;
+        }
+    }
+    Ok(())
+}
+
+/// Writes `.gitlake.toml` and stages it.
+///
+/// # Errors
+/// If either fails.
+pub(super) fn write_settings(site: &Workspace, text: &str) -> Result<(), Error> {
+    let top = site.repo.work_tree().ok_or_else(|| {
+        Error::Refused("A bare repository has no work tree with `.gitlake.toml`".into())
+    })?;
+    write_atomic(&top.join(file::FILE_NAME), text.as_bytes(), Shared::Yes)?;
+    Git::of(&site.repo)?.run(&["update-index", "--add", "--", file::FILE_NAME], b"")?;
+    Ok(())
+}

@@ -1,0 +1,48 @@
+//! The part of a command line that says which items are meant.
+
+use std::ffi::OsString;
+
+use super::{Context, Error};
+use crate::repo::pathspec::matching_paths;
+use crate::sources::select::Selection;
+use crate::underfolder::{Slice, Step};
+
+/// Items of datasets: `<id>_<key>.<ext>` in a folder `data`, and the files beside it.
+#[derive(Debug, clap::Args)]
+pub(super) struct DatasetArgs {
+    /// Only items with these keys (can be repeated, or a list with commas)
+    #[arg(short, long = "keys", value_name = "KEY", value_delimiter = ',')]
+    keys: Vec<String>,
+    /// First sample of each dataset; below 0 counts from the end
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    start: Option<i64>,
+    /// Sample to stop before; below 0 counts from the end
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    stop: Option<i64>,
+    /// Only each N-th sample; below 0 goes backwards
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    step: Option<Step>,
+}
+
+impl DatasetArgs {
+    /// Returns the slice of samples.
+    pub(super) fn slice(&self) -> Slice {
+        Slice { start: self.start, stop: self.stop, step: self.step }
+    }
+
+    /// Returns the selection together with pathspecs, which git understands.
+    ///
+    /// # Errors
+    /// If a pathspec matches nothing.
+    pub(super) fn with_pathspecs(
+        &self,
+        context: &Context,
+        pathspecs: &[OsString],
+    ) -> Result<Selection, Error> {
+        let paths = match pathspecs {
+            [] => None,
+            pathspecs => Some(matching_paths(&context.folder, pathspecs)?),
+        };
+        Ok(Selection { keys: self.keys.clone(), slice: self.slice(), paths })
+    }
+}

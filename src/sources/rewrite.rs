@@ -1,0 +1,108 @@
+//! Other pointers for many items: blobs for git, files of the work tree, and the index, in this order.
+//!
+//! A kill leaves pointers that were rewritten in the work tree and not staged, which is what git then
+//! says; running the same command again finishes it. Files with content stay as they are, and git
+//! goes on seeing them as unchanged: clean gives back the pointer that the index has.
+
+use std::fs::Metadata;
+use std::time::Duration;
+
+use super::Item;
+use crate::fs::PathError;
+use crate::pointer::{MAX_POINTER_BYTES, Pointer};
+use crate::repo::index_stat::{self, NewBlob, Repointing};
+use crate::repo::new_blobs;
+use crate::repo_path::RepoPath;
+use crate::store;
+use crate::store::blob_map::BlobMap;
+use crate::store::materialize::Outcome;
+use crate::workspace::Workspace;
+
+/// How long another git may hold the index.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// An item and the pointer that it is to have.
+#[derive(Debug)]
+pub struct Change {
+    /// The item as the index has it.
+    pub item: Item,
+    /// The new pointer.
+    pub pointer: Pointer,
+}
+
+/// What came of rewriting.
+#[derive(Debug, Default)]
+pub struct Rewritten {
+    /// How many pointers were staged.
+    pub staged: usize,
+    /// Paths whose pointer somebody changed meanwhile; theirs stays.
+    pub changed_meanwhile: Vec<RepoPath>,
+}
+
+/// Says why pointers could not be rewritten.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// git did not take the blobs.
+    #[error(transparent)]
+    Blobs(#[from] new_blobs::Error),
+    /// The index could not be written; it is as it was.
+    #[error(transparent)]
+    Index(#[from] index_stat::Error),
+    /// A file of the work tree could not be replaced.
+    #[error("Could not rewrite a pointer in the work tree: {0}")]
+    WorkTree(#[from] store::Error),
+    /// The local state could not be written.
+    #[error(transparent)]
+    Path(#[from] PathError),
+}
+
+/// Stages other pointers, and writes them into the work tree where the old ones lie there.
+///
+/// Neither a filter nor a lake is needed, and `git status` shows staged changes only. The index is
+/// locked from before the first file is touched.
+///
+/// # Errors
+/// If nothing was changed in the index; pointers in the work tree may be new then, which is what `git
+/// status` shows.
+pub fn rewrite(site: &Workspace, changes: Vec<Change>) -> Result<Rewritten, Error> {
+    if changes.is_empty() {
+        return Ok(Rewritten::default());
+    }
+    let texts: Vec<Vec<u8>> = changes.iter().map(|change| change.pointer.to_bytes()).collect();
+    let ids = site.repo.write_blobs(&texts)?;
+    let mut known = BlobMap::at(site.store.root(), site.repo.hash_len());
+    for (change, id) in changes.iter().zip(&ids) {
+        known.learn(id.as_bytes(), change.pointer.oid(), change.pointer.size());
+    }
+    // Only time is lost if it cannot be kept.
+    drop(known.save());
+    let repointing = Repointing::begin(site.repo.index_path(), site.repo.hash_len(), PATIENCE)?;
+    let mut blobs = Vec::with_capacity(changes.len());
+    for ((Change { item, .. }, new), text) in changes.into_iter().zip(ids).zip(texts) {
+        let entry = repointing.index().entry_at(item.path.as_bytes());
+        // A file outside a sparse checkout is not there, and one that was changed is the user's.
+        let may_lie_there =
+            entry.is_some_and(|entry| entry.id == item.blob && !entry.is_skip_worktree);
+        let stat = if may_lie_there { replace(site, &item, &text)? } else { None };
+        blobs.push(NewBlob { path: item.path, old: item.blob, new, stat });
+    }
+    let count = blobs.len();
+    let changed_meanwhile = repointing.commit(&blobs)?;
+    Ok(Rewritten { staged: count - changed_meanwhile.len(), changed_meanwhile })
+}
+
+/// Replaces the file of the work tree if it is exactly the old pointer; returns its new stat data.
+fn replace(site: &Workspace, item: &Item, text: &[u8]) -> Result<Option<Metadata>, Error> {
+    let Some(work_tree) = site.repo.work_tree() else { return Ok(None) };
+    let shown = crate::repo_path::join(work_tree, &item.path);
+    // Nearly all files have content: a look at the size saves opening them.
+    let is_old = std::fs::symlink_metadata(shown)
+        .is_ok_and(|found| found.is_file() && found.len() == item.text.len() as u64);
+    if !is_old || item.text.len() > MAX_POINTER_BYTES {
+        return Ok(None);
+    }
+    Ok(match site.store.replace_text(work_tree, &item.path, &item.text, text)? {
+        Outcome::Filled(metadata) => Some(metadata),
+        Outcome::Changed | Outcome::Gone | Outcome::NotStored => None,
+    })
+}

@@ -1,0 +1,66 @@
+//! Asking lakes which objects they hold, many at once, and writing down what they prove.
+
+use std::collections::{BTreeMap, HashMap};
+
+use super::Transfer;
+use crate::fs::PathError;
+use crate::lake::{LakeError, LakeId};
+use crate::lake_url::{LakeUrl, SourceUrl};
+use crate::object_name::ObjectName;
+use crate::store::receipts::Strength;
+
+/// What a lake says about one object.
+#[derive(Debug, Clone)]
+pub enum Answer {
+    /// It is there, with the right size; there is a receipt now.
+    Held,
+    /// It is there with another size, in bytes.
+    OtherSize(u64),
+    /// The lake was reached and does not have it.
+    Absent,
+    /// It is not known.
+    Unknown(LakeError),
+}
+
+/// What is asked: the sizes of objects in bytes, by lake and name.
+pub type Questions = BTreeMap<LakeUrl, BTreeMap<ObjectName, u64>>;
+
+impl Transfer {
+    /// Asks lakes for objects, each lake once for all of its own, and records a receipt for what is held.
+    ///
+    /// A receipt for what turns out to be absent is taken back.
+    ///
+    /// # Errors
+    /// If receipts cannot be written.
+    pub fn ask(&self, questions: Questions) -> Result<HashMap<SourceUrl, Answer>, PathError> {
+        let mut answers = HashMap::new();
+        for (url, names) in questions {
+            let open = self.lakes.at(&url);
+            let (names, sizes): (Vec<ObjectName>, Vec<u64>) = names.into_iter().unzip();
+            let found = match open.usable() {
+                Ok(lake) => lake.stat_all(&names),
+                Err(error) => names.iter().map(|_| Err(error.clone())).collect(),
+            };
+            let mut proofs = Vec::new();
+            for ((name, size), found) in names.into_iter().zip(sizes).zip(found) {
+                let source = url.source(name.clone());
+                let answer = match found {
+                    Ok(Some(info)) if info.size == size => {
+                        proofs.push((name, size, Strength::Size));
+                        Answer::Held
+                    }
+                    Ok(Some(info)) => Answer::OtherSize(info.size),
+                    Ok(None) => Answer::Absent,
+                    Err(error) => Answer::Unknown(error),
+                };
+                if matches!(answer, Answer::Absent | Answer::OtherSize(_)) {
+                    self.receipts.revoke(&source)?;
+                }
+                answers.insert(source, answer);
+            }
+            let id = open.declaration().ok().and_then(|declaration| declaration.id.as_ref());
+            self.receipts.add(&url, id.map(LakeId::as_str), &proofs)?;
+        }
+        Ok(answers)
+    }
+}
