@@ -18,6 +18,8 @@ mod merges;
 mod names;
 mod processes;
 mod pushes;
+mod remote_add;
+mod remote_remove;
 mod repairs;
 mod round_trips;
 mod s3_failures;

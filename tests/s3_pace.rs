@@ -20,7 +20,7 @@ use git_lake::store::receipts::Receipts;
 use git_lake::transfer::download::{Downloads, Wanted};
 use git_lake::transfer::lakes::Lakes;
 use git_lake::transfer::report::Silent;
-use git_lake::transfer::upload::Job;
+use git_lake::transfer::upload::{Job, Origin};
 use git_lake::transfer::{Cancel, Transfer, retry};
 
 /// A lake that says how many requests at once it gains from, and in which batches.
@@ -113,7 +113,8 @@ fn measure(
         .map(|(oid, bytes)| {
             up.store.put(*oid, bytes).unwrap();
             let (url, size) = (source(*oid), bytes.len() as u64);
-            Job { url, oid: *oid, size, hash: HashName::Sha256, path: path.clone() }
+            let (size, hash, from) = (size, HashName::Sha256, Origin::Store);
+            Job { url, oid: *oid, size, hash, path: path.clone(), from }
         })
         .collect();
     let begun = Instant::now();
