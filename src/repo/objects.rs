@@ -50,7 +50,8 @@ impl Repo {
         }
         let object = self.git.try_find_object(git_id);
         let object = object.map_err(|error| failed(error.into()))?;
-        Ok(object.map_or(Blob::Missing, |object| Blob::Content(object.detach().data)))
+        // The buffer has room for what a delta needed, many times the bytes, and is used again.
+        Ok(object.map_or(Blob::Missing, |object| Blob::Content(object.data.clone())))
     }
 
     /// Returns the id that git gives to a blob of these bytes; writes nothing.

@@ -4,22 +4,28 @@
 //! says; running the same command again finishes it. Files with content stay as they are, and git
 //! goes on seeing them as unchanged: clean gives back the pointer that the index has.
 
+use std::collections::HashMap;
 use std::fs::Metadata;
+use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use super::Item;
 use crate::fs::PathError;
-use crate::pointer::{MAX_POINTER_BYTES, Pointer};
+use crate::pointer::Pointer;
 use crate::repo::index_stat::{self, NewBlob, Repointing};
 use crate::repo::new_blobs;
 use crate::repo_path::RepoPath;
-use crate::store;
 use crate::store::blob_map::BlobMap;
 use crate::store::materialize::Outcome;
+use crate::store::{self, Store};
 use crate::workspace::Workspace;
 
 /// How long another git may hold the index.
 const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Files are written by so many threads: the disk is the bound.
+const THREADS: usize = 4;
 
 /// An item and the pointer that it is to have.
 #[derive(Debug)]
@@ -77,31 +83,67 @@ pub fn rewrite(site: &Workspace, changes: Vec<Change>) -> Result<Rewritten, Erro
     // Only time is lost if it cannot be kept.
     drop(known.save());
     let repointing = Repointing::begin(site.repo.index_path(), site.repo.hash_len(), PATIENCE)?;
-    let mut blobs = Vec::with_capacity(changes.len());
-    for ((Change { item, .. }, new), text) in changes.into_iter().zip(ids).zip(texts) {
+    // A file outside a sparse checkout is not there, and one that was changed is the user's.
+    let lies_there = |item: &Item| {
         let entry = repointing.index().entry_at(item.path.as_bytes());
-        // A file outside a sparse checkout is not there, and one that was changed is the user's.
-        let may_lie_there =
-            entry.is_some_and(|entry| entry.id == item.blob && !entry.is_skip_worktree);
-        let stat = if may_lie_there { replace(site, &item, &text)? } else { None };
-        blobs.push(NewBlob { path: item.path, old: item.blob, new, stat });
-    }
+        entry.is_some_and(|entry| entry.id == item.blob && !entry.is_skip_worktree)
+    };
+    let pairs = changes.iter().zip(&texts).enumerate();
+    let files = pairs.filter(|(_, (change, _))| lies_there(&change.item));
+    let files = files.map(|(at, (change, text))| (at, &change.item, &**text)).collect();
+    let mut written = replace_all(site, files)?;
+    let blob = |(at, (Change { item, .. }, new))| NewBlob {
+        path: item.path,
+        old: item.blob,
+        new,
+        stat: written.remove(&at),
+    };
+    let blobs: Vec<NewBlob> = changes.into_iter().zip(ids).enumerate().map(blob).collect();
     let count = blobs.len();
     let changed_meanwhile = repointing.commit(&blobs)?;
     Ok(Rewritten { staged: count - changed_meanwhile.len(), changed_meanwhile })
 }
 
-/// Replaces the file of the work tree if it is exactly the old pointer; returns its new stat data.
-fn replace(site: &Workspace, item: &Item, text: &[u8]) -> Result<Option<Metadata>, Error> {
-    let Some(work_tree) = site.repo.work_tree() else { return Ok(None) };
+/// Replaces files of the work tree that are exactly the old pointers, side by side; returns the new stat
+/// data of those that were, by the number that the caller gave.
+fn replace_all(
+    site: &Workspace,
+    files: Vec<(usize, &Item, &[u8])>,
+) -> Result<HashMap<usize, Metadata>, Error> {
+    let Some(work_tree) = site.repo.work_tree() else { return Ok(HashMap::new()) };
+    let (store, next) = (&*site.store, AtomicUsize::new(0));
+    let work = || -> Result<Vec<(usize, Metadata)>, Error> {
+        let mut written = Vec::new();
+        while let Some((at, item, text)) = files.get(next.fetch_add(1, Ordering::Relaxed)) {
+            written.extend(replace(store, work_tree, item, text)?.map(|metadata| (*at, metadata)));
+        }
+        Ok(written)
+    };
+    std::thread::scope(|scope| {
+        let threads = (1..THREADS).map(|_| scope.spawn(work)).collect::<Vec<_>>();
+        let mut written: HashMap<usize, Metadata> = work()?.into_iter().collect();
+        for thread in threads {
+            written.extend(thread.join().expect("no thread panics")?);
+        }
+        Ok(written)
+    })
+}
+
+/// Replaces a file if it is exactly the old pointer; returns its new stat data.
+fn replace(
+    store: &Store,
+    work_tree: &Path,
+    item: &Item,
+    text: &[u8],
+) -> Result<Option<Metadata>, Error> {
     let shown = crate::repo_path::join(work_tree, &item.path);
     // Nearly all files have content: a look at the size saves opening them.
     let is_old = std::fs::symlink_metadata(shown)
         .is_ok_and(|found| found.is_file() && found.len() == item.text.len() as u64);
-    if !is_old || item.text.len() > MAX_POINTER_BYTES {
+    if !is_old {
         return Ok(None);
     }
-    Ok(match site.store.replace_text(work_tree, &item.path, &item.text, text)? {
+    Ok(match store.replace_text(work_tree, &item.path, &item.text, text)? {
         Outcome::Filled(metadata) => Some(metadata),
         Outcome::Changed | Outcome::Gone | Outcome::NotStored => None,
     })
