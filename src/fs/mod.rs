@@ -11,6 +11,8 @@ use tempfile::NamedTempFile;
 
 pub mod beneath;
 pub mod platform;
+#[cfg(test)]
+pub(crate) mod power;
 pub mod sync;
 
 /// An I/O error and the path that it happened to.
@@ -143,7 +145,7 @@ pub fn write_atomic(path: &Path, bytes: &[u8], shared: Shared) -> Result<(), Pat
         // A replaced file keeps its mode: it may be executable or shared with a group.
         staged.as_file().set_permissions(old.permissions()).context(path)?;
     }
-    staged.as_file().sync_all().context(path)?;
+    sync::file(staged.as_file(), staged.path())?;
     publish(staged, path)?;
     sync::folder(folder)
 }

@@ -15,12 +15,26 @@ use super::{IoContext as _, PathError, platform};
 const BATCH_FILES: usize = 8;
 const THREADS: usize = 8;
 
+/// Makes the bytes of an open file durable, not its name.
+///
+/// # Errors
+/// If the disk reports a failed write.
+pub fn file(file: &File, path: &Path) -> Result<(), PathError> {
+    file.sync_all().context(path)?;
+    #[cfg(test)]
+    super::power::file_is_synced(path);
+    Ok(())
+}
+
 /// Makes a folder's entries durable (new names, renames). Does nothing where folders cannot be opened.
 ///
 /// # Errors
 /// If the file system reports a failed write.
 pub fn folder(folder: &Path) -> Result<(), PathError> {
-    platform::sync_folder(folder).context(folder)
+    platform::sync_folder(folder).context(folder)?;
+    #[cfg(test)]
+    super::power::folder_is_synced(folder);
+    Ok(())
 }
 
 /// Makes files and the folders that hold them durable; all of them must be on one file system.
@@ -32,6 +46,11 @@ pub fn batch(files: &[PathBuf]) -> Result<(), PathError> {
         return Ok(());
     };
     if files.len() >= BATCH_FILES && platform::sync_file_system(first).context(first)? {
+        #[cfg(test)]
+        for path in files {
+            super::power::file_is_synced(path);
+            path.parent().into_iter().for_each(super::power::folder_is_synced);
+        }
         return Ok(());
     }
     let next = AtomicUsize::new(0);
@@ -50,6 +69,8 @@ pub fn batch(files: &[PathBuf]) -> Result<(), PathError> {
         }
         result
     })?;
+    #[cfg(test)]
+    files.iter().for_each(|path| super::power::file_is_synced(path));
     let mut folders: Vec<&Path> = files.iter().filter_map(|path| path.parent()).collect();
     folders.sort_unstable();
     folders.dedup();
