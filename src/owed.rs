@@ -15,7 +15,7 @@ use crate::pointer::Pointer;
 use crate::repo::history::{self, Reach};
 use crate::repo::{BlobId, Repo};
 use crate::repo_path::RepoPath;
-use crate::store::queue::{Claims, Owed, Tentative};
+use crate::store::queue::{Claims, Compacted, Owed, Tentative};
 use crate::transfer::upload::{Job, Origin, Report};
 use crate::workspace::Workspace;
 
@@ -68,7 +68,7 @@ pub fn of_pointers<'a>(
 /// If the queue or the receipts cannot be read or written.
 pub fn settle(site: &Workspace, look: Look) -> Result<Vec<Owed>, PathError> {
     let mut result = Ok(Vec::new());
-    site.queue.compact(|claims| match sort_out(site, claims, look) {
+    let compacted = site.queue.compact(|claims| match sort_out(site, claims, look) {
         Ok((claims, owed)) => {
             result = Ok(owed);
             claims
@@ -78,7 +78,14 @@ pub fn settle(site: &Workspace, look: Look) -> Result<Vec<Owed>, PathError> {
             claims
         }
     })?;
-    result
+    match compacted {
+        Compacted::Done => result,
+        // What is due does not depend on who keeps the books.
+        Compacted::Busy => {
+            let sorted = sort_out(site, site.queue.read()?, look);
+            sorted.map(|(_, owed)| owed).map_err(|(_, error)| error)
+        }
+    }
 }
 
 type Sorted = Result<(Claims, Vec<Owed>), (Claims, PathError)>;

@@ -10,15 +10,17 @@
 //! Format: `docs/local-state.md`.
 
 use std::collections::{BTreeMap, HashSet};
-use std::fs::{File, OpenOptions};
-use std::io::{BufRead as _, BufReader, Write as _};
+use std::fs::File;
+use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use percent_encoding::{AsciiSet, CONTROLS, percent_decode, percent_encode};
 
-use crate::fs::{IoContext as _, PathError, if_exists, try_lock, unix_now};
-use crate::lake_url::SourceUrl;
+use crate::fs::{IoContext as _, PathError, Shared, if_exists, try_lock, unix_now};
+use crate::lake_url::{LakeUrl, SourceUrl};
+use crate::object_name::ObjectName;
 use crate::oid::Oid;
 use crate::repo_path::RepoPath;
 
@@ -27,6 +29,17 @@ const HEADER: &str = "git-lake queue v1";
 pub(super) const IN_PATH: &AsciiSet = &CONTROLS.add(b' ').add(b'%').add(0x7f);
 /// Longest line that is read; a longer one is damage and skipped.
 const MAX_LINE_BYTES: usize = 64 * 1024;
+/// So many logs are folded before another one is begun.
+const MANY_LOGS: usize = 16;
+
+/// Whether a queue was compacted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Compacted {
+    /// By this call, or there was nothing to do.
+    Done,
+    /// Another process is at it.
+    Busy,
+}
 
 /// A pointer that was given to git.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -117,7 +130,7 @@ impl Queue {
         let Some(log) = &*log else {
             return Ok(());
         };
-        log.file.sync_all().context(&log.path)?;
+        crate::fs::sync::file(&log.file, &log.path)?;
         crate::fs::sync::folder(&self.folder)
     }
 
@@ -126,14 +139,20 @@ impl Queue {
     /// # Errors
     /// If the folder or a log cannot be read.
     pub fn read(&self) -> Result<Claims, PathError> {
-        let mut claims = Collector::default();
-        for path in self.logs()? {
-            // Another process may have folded it away meanwhile; its records are in the newest log.
-            if let Some(file) = if_exists(File::open(&path)).context(&path)? {
-                claims.read(file, &path)?;
+        let (mut claims, mut seen) = (Collector::default(), HashSet::new());
+        loop {
+            let mut is_complete = true;
+            for path in self.logs()?.into_iter().filter(|path| seen.insert(path.clone())) {
+                match if_exists(File::open(&path)).context(&path)? {
+                    Some(mut file) => claims.read(&mut file, &path)?,
+                    // Another process folded it meanwhile; what it held is in a newer log.
+                    None => is_complete = false,
+                }
+            }
+            if is_complete {
+                return Ok(claims.into_claims());
             }
         }
-        Ok(claims.into_claims())
     }
 
     /// Returns true if there is no record at all; cheap.
@@ -147,45 +166,46 @@ impl Queue {
     /// Folds the logs of processes that are gone, and this process's own, into one that holds what
     /// `keep` returns. Records of running processes are neither shown nor touched.
     ///
-    /// A crash at any point leaves every record that was kept, perhaps twice. Does nothing while
-    /// another process compacts.
+    /// A crash at any point leaves every record that was kept, perhaps twice. While another process
+    /// compacts, nothing is done, and `keep` is not called.
     ///
     /// # Errors
     /// If reading or writing fails; nothing is lost then.
-    pub fn compact(&self, keep: impl FnOnce(Claims) -> Claims) -> Result<(), PathError> {
-        let own = self.log.lock().expect("no holder panics").take();
-        let logs = self.logs()?;
-        if logs.is_empty() {
-            return Ok(());
-        }
+    pub fn compact(&self, keep: impl FnOnce(Claims) -> Claims) -> Result<Compacted, PathError> {
+        drop(self.log.lock().expect("no holder panics").take());
+        self.fold(keep)
+    }
+
+    fn fold(&self, keep: impl FnOnce(Claims) -> Claims) -> Result<Compacted, PathError> {
         let lock_path = self.folder.join("lock");
-        let lock = File::create(&lock_path).context(&lock_path)?;
+        let Some(lock) = if_exists(File::create(&lock_path)).context(&lock_path)? else {
+            return Ok(Compacted::Done);
+        };
         if !try_lock(&lock, &lock_path)? {
-            return Ok(());
+            return Ok(Compacted::Busy);
         }
-        drop(own);
         let (mut claims, mut folded) = (Collector::default(), Vec::new());
-        for path in logs {
-            let Some(file) = if_exists(File::open(&path)).context(&path)? else {
-                continue;
-            };
+        for path in self.logs()? {
+            let mut file = File::open(&path).context(&path)?;
             if matches!(try_lock(&file, &path), Ok(true)) {
-                claims.read(file, &path)?;
+                claims.read(&mut file, &path)?;
                 folded.push(path);
             }
+        }
+        if folded.is_empty() {
+            return lock.unlock().context(&lock_path).map(|()| Compacted::Done);
         }
         let kept = keep(claims.into_claims());
         let mut text = format!("{HEADER}\n");
         text.extend(kept.tentative.iter().map(tentative_line));
         text.extend(kept.owed.values().map(owed_line));
         if !kept.tentative.is_empty() || !kept.owed.is_empty() {
-            let path = self.folder.join(format!("{}-{}.log", unix_now(), unique()));
-            crate::fs::write_atomic(&path, text.as_bytes(), crate::fs::Shared::No)?;
+            crate::fs::write_atomic(&self.new_path(), text.as_bytes(), Shared::No)?;
         }
         for path in folded {
             if_exists(std::fs::remove_file(&path)).context(&path)?;
         }
-        lock.unlock().context(&lock_path)
+        lock.unlock().context(&lock_path).map(|()| Compacted::Done)
     }
 
     fn append(&self, lines: &str) -> Result<(), PathError> {
@@ -203,14 +223,34 @@ impl Queue {
         for folder in crate::fs::create_folders(&self.folder)? {
             crate::fs::sync::folder(&folder)?;
         }
-        let path = self.folder.join(format!("{}-{}.log", unix_now(), unique()));
-        let mut options = OpenOptions::new();
-        let mut file = options.append(true).create_new(true).open(&path).context(&path)?;
-        // Without the lock the worst is that another process folds this log early: on such file
-        // systems its records are then appended to a file without a name. Refuse instead.
-        file.try_lock().map_err(std::io::Error::from).context(&path)?;
-        file.write_all(format!("{HEADER}\n").as_bytes()).context(&path)?;
+        self.fold_many()?;
+        // It gets its name only when it is locked: another process would take it for one that belongs
+        // to nobody, and remove it.
+        let tmp = self.folder.with_file_name("tmp");
+        std::fs::create_dir_all(&tmp).context(&tmp)?;
+        let mut staged = crate::fs::stage(&tmp, Shared::No)?;
+        // On a file system without locks, records would be appended to a file that another process has
+        // removed. Refuse instead.
+        staged.as_file().try_lock().map_err(std::io::Error::from).context(staged.path())?;
+        staged.write_all(format!("{HEADER}\n").as_bytes()).context(staged.path())?;
+        let path = self.new_path();
+        let file = staged.persist(&path).map_err(|error| error.error).context(&path)?;
         Ok(Log { path, file })
+    }
+
+    /// Folds logs when there are many: each `git status` that finds something modified leaves one.
+    fn fold_many(&self) -> Result<(), PathError> {
+        if self.logs()?.len() < MANY_LOGS {
+            return Ok(());
+        }
+        self.fold(|claims| claims).map(drop)
+    }
+
+    /// Returns a name that no other process and no other call uses.
+    fn new_path(&self) -> PathBuf {
+        static COUNT: AtomicU64 = AtomicU64::new(0);
+        let count = COUNT.fetch_add(1, Ordering::Relaxed);
+        self.folder.join(format!("{}-{}-{count}.log", unix_now(), std::process::id()))
     }
 
     fn logs(&self) -> Result<Vec<PathBuf>, PathError> {
@@ -223,13 +263,6 @@ impl Queue {
     }
 }
 
-/// Returns a name part that no other process and no other call uses.
-fn unique() -> String {
-    static COUNT: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
-    let count = COUNT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-    format!("{}-{count}", std::process::id())
-}
-
 fn tentative_line(record: &Tentative) -> String {
     let path = percent_encode(record.path.as_bytes(), IN_PATH);
     format!("t {} {} {} {path}\n", record.since, record.blob, record.oid)
@@ -240,30 +273,31 @@ fn owed_line(record: &Owed) -> String {
     format!("o {} {} {} {path}\n", record.oid, record.size, record.url)
 }
 
+/// Gathers the records of several logs, each once.
 #[derive(Default)]
 struct Collector {
     seen: HashSet<(Box<str>, RepoPath)>,
     claims: Claims,
+    owed: Vec<(SourceUrl, Owed)>,
+    /// The lake of the last record, as it was written: most records are about one or two.
+    lake: Option<(Box<str>, LakeUrl)>,
 }
 
 impl Collector {
-    fn read(&mut self, file: File, path: &Path) -> Result<(), PathError> {
-        let mut reader = BufReader::with_capacity(1 << 16, file);
-        let mut line = Vec::new();
-        loop {
-            line.clear();
-            if reader.read_until(b'\n', &mut line).context(path)? == 0 {
-                return Ok(());
-            }
-            if line.pop() == Some(b'\n') && line.len() <= MAX_LINE_BYTES {
-                self.take_line(&line);
-            }
+    fn read(&mut self, file: &mut File, path: &Path) -> Result<(), PathError> {
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes).context(path)?;
+        let text = String::from_utf8_lossy(&bytes);
+        // What follows the last line feed was cut off by a crash.
+        let whole = text.rsplit_once('\n').map_or("", |(whole, _)| whole);
+        for line in whole.split('\n').filter(|line| line.len() <= MAX_LINE_BYTES) {
+            self.take_line(line);
         }
+        Ok(())
     }
 
     /// Takes one line; what is no record (the header, damage) is passed over.
-    fn take_line(&mut self, line: &[u8]) -> Option<()> {
-        let line = std::str::from_utf8(line).ok()?;
+    fn take_line(&mut self, line: &str) -> Option<()> {
         let mut words = line.split(' ');
         let kind = words.next()?;
         let mut word = || words.next();
@@ -277,109 +311,38 @@ impl Collector {
             }
             "o" => {
                 let (oid, size) = (word()?.parse().ok()?, word()?.parse().ok()?);
-                let url = SourceUrl::parse_normal(word()?).ok()?;
-                let owed = Owed { url: url.clone(), oid, size, path: parse_path(word()?)? };
-                self.claims.owed.insert(url, owed);
+                let (url, path) = (word()?, parse_path(word()?)?);
+                let url = self.parse_url(url)?;
+                self.owed.push((url.clone(), Owed { url, oid, size, path }));
             }
             _ => {}
         }
         Some(())
     }
 
+    fn parse_url(&mut self, text: &str) -> Option<SourceUrl> {
+        let (address, name) = text.rsplit_once('/')?;
+        if let Some((known, lake)) = &self.lake
+            && &**known == address
+        {
+            return Some(lake.source(ObjectName::parse(name).ok()?));
+        }
+        let url = SourceUrl::parse_normal(text).ok()?;
+        self.lake = Some((address.into(), url.lake.clone()));
+        Some(url)
+    }
+
     fn into_claims(self) -> Claims {
-        self.claims
+        Claims { owed: self.owed.into_iter().collect(), ..self.claims }
     }
 }
 
 fn parse_path(text: &str) -> Option<RepoPath> {
+    if !text.contains('%') {
+        return RepoPath::parse(text.as_bytes());
+    }
     RepoPath::parse(&percent_decode(text.as_bytes()).collect::<Vec<u8>>())
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::lake_url::LakeUrl;
-    use crate::object_name::ObjectName;
-
-    fn path(bytes: &[u8]) -> RepoPath {
-        RepoPath::parse(bytes).expect("a path")
-    }
-
-    fn tentative(content: &[u8]) -> Tentative {
-        let oid = Oid::of(content);
-        Tentative { since: 7, blob: "ab12".into(), oid, path: path(b"a b\n%\xff.png") }
-    }
-
-    fn owed(content: &[u8]) -> Owed {
-        let oid = Oid::of(content);
-        let lake = LakeUrl::parse("file:///mnt/lake").expect("an address");
-        let url = lake.source(ObjectName::new(&oid.into(), b"x.png"));
-        Owed { url, oid, size: 3, path: path(b"x.png") }
-    }
-
-    #[test]
-    fn records_of_all_processes_are_read_and_odd_names_survive() {
-        let dir = tempfile::tempdir().expect("a folder");
-        let (one, two) = (Queue::at(dir.path()), Queue::at(dir.path()));
-        assert!(one.is_empty().expect("reads"));
-        one.add_tentative(&tentative(b"1")).expect("writes");
-        two.add_owed([&owed(b"2")]).expect("writes");
-        two.sync().expect("syncs");
-        let claims = one.read().expect("reads");
-        assert_eq!(claims.tentative, [tentative(b"1")]);
-        assert_eq!(claims.owed.into_values().collect::<Vec<_>>(), [owed(b"2")]);
-    }
-
-    #[test]
-    fn a_line_that_was_cut_off_is_no_record() {
-        let dir = tempfile::tempdir().expect("a folder");
-        let queue = Queue::at(dir.path());
-        queue.add_owed([&owed(b"1"), &owed(b"2")]).expect("writes");
-        let log = queue.logs().expect("one").remove(0);
-        let length = std::fs::metadata(&log).expect("there").len();
-        OpenOptions::new()
-            .write(true)
-            .open(&log)
-            .expect("opens")
-            .set_len(length - 4)
-            .expect("cuts");
-        let claims = queue.read().expect("reads");
-        assert_eq!(claims.owed.into_values().collect::<Vec<_>>(), [owed(b"1")]);
-    }
-
-    #[test]
-    fn compacting_keeps_what_is_wanted_and_leaves_running_processes_alone() {
-        let dir = tempfile::tempdir().expect("a folder");
-        let (gone, running) = (Queue::at(dir.path()), Queue::at(dir.path()));
-        gone.add_owed([&owed(b"1"), &owed(b"2")]).expect("writes");
-        gone.add_tentative(&tentative(b"3")).expect("writes");
-        drop(gone);
-        running.add_owed([&owed(b"4")]).expect("writes");
-        let third = Queue::at(dir.path());
-        third
-            .compact(|mut claims| {
-                assert_eq!(claims.owed.len(), 2, "the running process's records are not shown");
-                claims.tentative.clear();
-                claims.owed.remove(&owed(b"1").url);
-                claims
-            })
-            .expect("compacts");
-        let claims = third.read().expect("reads");
-        let mut urls: Vec<_> = claims.owed.into_keys().collect();
-        urls.sort();
-        let mut expected = vec![owed(b"2").url, owed(b"4").url];
-        expected.sort();
-        assert_eq!(urls, expected);
-        running.add_owed([&owed(b"5")]).expect("its log is still its own");
-        assert_eq!(third.read().expect("reads").owed.len(), 3);
-    }
-
-    #[test]
-    fn compacting_everything_away_leaves_an_empty_queue() {
-        let dir = tempfile::tempdir().expect("a folder");
-        let queue = Queue::at(dir.path());
-        queue.add_tentative(&tentative(b"3")).expect("writes");
-        queue.compact(|_| Claims::default()).expect("compacts");
-        assert!(queue.is_empty().expect("reads"));
-    }
-}
+mod tests;
