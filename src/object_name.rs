@@ -38,7 +38,8 @@ impl ObjectName {
         let error = || ParseObjectNameError(text.to_owned());
         let (hex, extension) = text.split_once('.').ok_or_else(error)?;
         let hex_is_good = HashName::is_known_hex_len(hex.len())
-            && hex.bytes().all(|c| matches!(c, b'0'..=b'9' | b'a'..=b'f'));
+            // Without a way out, this is done for many digits at once.
+            && hex.bytes().fold(true, |good, c| good & matches!(c, b'0'..=b'9' | b'a'..=b'f'));
         if hex_is_good && is_extension(extension.as_bytes()) {
             Ok(Self(text.into()))
         } else {

@@ -103,7 +103,7 @@ fn sort_out(site: &Workspace, claims: Claims, look: Look) -> Sorted {
             .and_then(|blob| site.pointer_of(blob).ok().flatten());
         match pointer {
             Some((_, pointer)) => match of_pointers(site, [(&record.path, &pointer)]) {
-                Ok(due) => owed.extend(due.into_iter().map(|owed| (owed.url.clone(), owed))),
+                Ok(due) => owed.extend(due),
                 Err(_) => kept.push(record),
             },
             // Only who looked everywhere knows that nothing references it.
@@ -114,12 +114,14 @@ fn sort_out(site: &Workspace, claims: Claims, look: Look) -> Sorted {
         }
     }
     // A receipt settles a claim; a remote that is not in force any more asks for nothing.
-    owed.retain(|url, record| {
+    let mut seen = HashSet::new();
+    owed.retain(|record| {
+        let url = &record.url;
         let is_asked_for =
             site.config.upload_remotes(&record.path).any(|remote| remote.url == url.lake);
-        is_asked_for && !matches!(site.receipts.get(url), Ok(Some(_)))
+        is_asked_for && !matches!(site.receipts.get(url), Ok(Some(_))) && seen.insert(url.clone())
     });
-    let due = owed.values().cloned().collect();
+    let due = owed.clone();
     Ok((Claims { tentative: kept, owed }, due))
 }
 

@@ -8,6 +8,7 @@
 
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, percent_encode};
 
@@ -37,14 +38,15 @@ pub enum Scheme {
 
 /// The address of a lake, in normal form.
 ///
-/// Never holds a user or a password, so it can be shown and stored.
+/// Never holds a user or a password, so it can be shown and stored. Copies share their text, since
+/// there is one in each source.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct LakeUrl {
     scheme: Scheme,
     /// `host[:port]`; empty for a folder.
-    host: Box<str>,
+    host: Arc<str>,
     /// Percent-encoded, begins with `/`.
-    path: Box<str>,
+    path: Arc<str>,
 }
 
 /// The address of one object: a lake and a name in it.

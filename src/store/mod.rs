@@ -21,6 +21,7 @@ use crate::fs::{IoContext as _, PathError, if_exists, platform, unix_now};
 use crate::oid::Oid;
 
 pub mod blob_map;
+mod digest_map;
 pub mod fill_journal;
 pub mod health;
 pub mod materialize;

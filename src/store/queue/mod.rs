@@ -9,7 +9,7 @@
 //! interleave and a log without a holder belongs to nobody. [`Queue::compact`] folds such logs into one.
 //! Format: `docs/local-state.md`.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 use std::fs::File;
 use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
@@ -23,12 +23,15 @@ use crate::lake_url::{LakeUrl, SourceUrl};
 use crate::object_name::ObjectName;
 use crate::oid::Oid;
 use crate::repo_path::RepoPath;
+use crate::store::digest_map::DigestMap;
 
 const HEADER: &str = "git-lake queue v1";
 /// Characters of a path that would break a record apart.
 pub(super) const IN_PATH: &AsciiSet = &CONTROLS.add(b' ').add(b'%').add(0x7f);
 /// Longest line that is read; a longer one is damage and skipped.
 const MAX_LINE_BYTES: usize = 64 * 1024;
+/// Bytes of an ordinary record of an upload, to know how many there are before they are read.
+const OWED_LINE_BYTES: usize = 240;
 /// So many logs are folded before another one is begun.
 const MANY_LOGS: usize = 16;
 
@@ -72,8 +75,8 @@ pub struct Owed {
 pub struct Claims {
     /// Pointers that may be in use.
     pub tentative: Vec<Tentative>,
-    /// Uploads that are due, by full object URL.
-    pub owed: BTreeMap<SourceUrl, Owed>,
+    /// Uploads that are due, one for each full object URL, in no order.
+    pub owed: Vec<Owed>,
 }
 
 /// The claims of one clone, kept in `<store>/queue/`.
@@ -198,7 +201,7 @@ impl Queue {
         let kept = keep(claims.into_claims());
         let mut text = format!("{HEADER}\n");
         text.extend(kept.tentative.iter().map(tentative_line));
-        text.extend(kept.owed.values().map(owed_line));
+        text.extend(kept.owed.iter().map(owed_line));
         if !kept.tentative.is_empty() || !kept.owed.is_empty() {
             crate::fs::write_atomic(&self.new_path(), text.as_bytes(), Shared::No)?;
         }
@@ -278,7 +281,7 @@ fn owed_line(record: &Owed) -> String {
 struct Collector {
     seen: HashSet<(Box<str>, RepoPath)>,
     claims: Claims,
-    owed: Vec<(SourceUrl, Owed)>,
+    owed: DigestMap<SourceUrl, (Oid, u64, RepoPath)>,
     /// The lake of the last record, as it was written: most records are about one or two.
     lake: Option<(Box<str>, LakeUrl)>,
 }
@@ -290,6 +293,7 @@ impl Collector {
         let text = String::from_utf8_lossy(&bytes);
         // What follows the last line feed was cut off by a crash.
         let whole = text.rsplit_once('\n').map_or("", |(whole, _)| whole);
+        self.owed.reserve(whole.len() / OWED_LINE_BYTES);
         for line in whole.split('\n').filter(|line| line.len() <= MAX_LINE_BYTES) {
             self.take_line(line);
         }
@@ -313,7 +317,7 @@ impl Collector {
                 let (oid, size) = (word()?.parse().ok()?, word()?.parse().ok()?);
                 let (url, path) = (word()?, parse_path(word()?)?);
                 let url = self.parse_url(url)?;
-                self.owed.push((url.clone(), Owed { url, oid, size, path }));
+                self.owed.insert(url, (oid, size, path));
             }
             _ => {}
         }
@@ -333,7 +337,9 @@ impl Collector {
     }
 
     fn into_claims(self) -> Claims {
-        Claims { owed: self.owed.into_iter().collect(), ..self.claims }
+        let owed = self.owed.into_iter();
+        let owed = owed.map(|(url, (oid, size, path))| Owed { url, oid, size, path }).collect();
+        Claims { owed, ..self.claims }
     }
 }
 

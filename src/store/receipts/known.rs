@@ -1,10 +1,9 @@
 //! What the log of one lake says, and how it is written.
 
-use std::collections::HashMap;
-
 use super::{Receipt, Strength};
 use crate::lake_url::LakeUrl;
 use crate::object_name::ObjectName;
+use crate::store::digest_map::DigestMap;
 
 const HEADER: &str = "git-lake receipts v1";
 /// Stands for the id of a lake that has none.
@@ -21,7 +20,7 @@ const LINE_BYTES: usize = 90;
 pub(super) struct Known {
     /// The lake that they are bound to; empty before the first.
     id: Box<str>,
-    by_name: HashMap<ObjectName, Receipt>,
+    by_name: DigestMap<ObjectName, Receipt>,
     /// Lines of the log that this process read or wrote.
     lines: usize,
     /// A line was not understood, which may have been one that names another lake.
