@@ -5,7 +5,7 @@
 //! receipts keep proofs; this module holds one against the other. What lapses (the settings no
 //! longer ask for it, nothing references it) is dropped when the queue is compacted.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use crate::config::UploadAt;
 use crate::config::accepted::Accepted;
@@ -21,6 +21,9 @@ use crate::workspace::Workspace;
 
 /// A pointer that nothing references for this long lapses, in seconds.
 const LAPSES_AFTER_SECONDS: u64 = 14 * 24 * 60 * 60;
+
+/// Most paths that a line names for one cause.
+const SHOWN_PATHS: usize = 3;
 
 /// Uploads that are due, sorted by what can be done about them.
 #[derive(Debug, Default)]
@@ -192,6 +195,36 @@ pub fn pay(site: &Workspace, owed: Vec<Owed>) -> Result<(Report, Due), PathError
     let mut due = sort(site, &site.accepted()?, owed);
     let jobs = std::mem::take(&mut due.jobs);
     Ok((site.transfer().upload(jobs), due))
+}
+
+/// Words what stays owed and why, one line for each cause, however many objects it concerns.
+pub fn lines(report: &Report, due: &Due) -> Vec<String> {
+    let mut causes: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for (job, failure) in &report.failures {
+        let named = format!("{} {}", job.path.display(), job.url.name);
+        causes.entry(failure.cause()).or_default().insert(named);
+    }
+    let uploads = |count: usize| match count {
+        1 => "1 upload is owed".to_owned(),
+        count => format!("{count} uploads are owed"),
+    };
+    let mut lines = Vec::new();
+    for (cause, named) in causes {
+        let count = uploads(named.len());
+        let paths = named.iter().map(|named| named.rsplit_once(' ').map_or("", |(path, _)| path));
+        let mut shown = paths.take(SHOWN_PATHS).collect::<Vec<_>>().join(", ");
+        if named.len() > SHOWN_PATHS {
+            shown.push_str(&format!(" and {} more", named.len() - SHOWN_PATHS));
+        }
+        lines.push(format!("{count} ({shown}): {cause}. `git lake push` tries again."));
+    }
+    for (url, count) in &due.unaccepted {
+        let count = uploads(*count);
+        lines.push(format!(
+            "{count} to `{url}`, which this clone has not accepted: `git lake trust {url}`"
+        ));
+    }
+    lines
 }
 
 /// Uploads again what accepted remotes turned out to have lost, or leaves it owed where uploads wait

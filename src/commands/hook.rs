@@ -9,6 +9,7 @@ use crate::proof::{self, Verdict};
 use crate::repo::history::{self, RefUpdate};
 use crate::repo_path::RepoPath;
 use crate::store::fill_journal;
+use crate::ui::size;
 
 /// Longest list of refs that git sends to a hook, in bytes.
 const MAX_INPUT_BYTES: u64 = 64 << 20;
@@ -51,9 +52,10 @@ fn pre_push(context: &Context, args: &Args) -> super::Result {
         return Ok(Exit::Done);
     }
     let site = context.lenient_workspace()?;
+    // The first is the name of a remote, or the address as it was typed.
     let remote = args.arguments.first().map(|name| name.to_string_lossy().into_owned());
     let blobs = history::blobs_to_push(&site.repo, &updates, &remote.unwrap_or_default())?;
-    let Verdict { problems, notes } = proof::prove(&site, blobs)?;
+    let Verdict { problems, notes, sent, sent_bytes } = proof::prove(&site, blobs)?;
     for note in &notes {
         context.ui.warning(note);
     }
@@ -62,6 +64,10 @@ fn pre_push(context: &Context, args: &Args) -> super::Result {
     }
     for problem in &problems {
         context.ui.warning(problem);
+    }
+    if sent > 0 {
+        let objects = counted(sent, "object", "objects");
+        context.ui.status(&format!("{objects} uploaded ({}).", size::human(sent_bytes)));
     }
     if site.repo.config_bool("lake.allowIncompletePush") == Some(true) {
         context.ui.warning("Pushing all the same: `lake.allowIncompletePush` is set.");

@@ -8,13 +8,11 @@ use std::collections::{BTreeMap, HashSet};
 
 use super::clean::Emitted;
 use crate::config::UploadAt;
-use crate::lake::LakeError;
 use crate::owed;
 use crate::repo::hooks;
 use crate::repo::index::Index;
 use crate::repo_path::RepoPath;
 use crate::transfer::download::Failure;
-use crate::transfer::report::with_causes;
 use crate::transfer::upload;
 use crate::workspace::Workspace;
 
@@ -170,44 +168,13 @@ fn referenced<'a>(index: &Index, emitted: &'a [Emitted]) -> Vec<&'a Emitted> {
 
 /// Tells what stays owed and why, one line for each cause.
 pub fn tell(site: &Workspace, report: &upload::Report, due: &owed::Due) {
-    let mut causes: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    for (job, failure) in &report.failures {
-        causes.entry(cause_of(failure)).or_default().push(job.path.display().into_owned());
-    }
-    let is_settled = causes.is_empty() && due.unaccepted.is_empty();
-    for (cause, mut paths) in causes {
-        paths.sort_unstable();
-        let uploads = if paths.len() == 1 { "upload is" } else { "uploads are" };
-        let (count, shown) = (paths.len(), list_of(&paths));
-        site.reporter.warn(&format!(
-            "{count} {uploads} owed ({shown}): {cause}. `git lake push` tries again."
-        ));
-    }
-    for (url, count) in &due.unaccepted {
-        let objects = if *count == 1 { "upload is" } else { "uploads are" };
-        site.reporter.warn(&format!(
-            "{count} {objects} owed to `{url}`, which this clone has not accepted: `git lake trust {url}`"
-        ));
-    }
-    if !is_settled && !hooks::is_push_guarded(&site.repo) {
+    let lines = owed::lines(report, due);
+    lines.iter().for_each(|line| site.reporter.warn(line));
+    if !lines.is_empty() && !hooks::is_push_guarded(&site.repo) {
         site.reporter.warn(
             "The pre-push hook is not active, so `git push` will not check this: `git lake init` says how.",
         );
     }
-}
-
-/// Words a failure, with the errors below it, so that the same trouble with many objects is one cause.
-fn cause_of(failure: &upload::Failure) -> String {
-    match failure {
-        upload::Failure::Lake(LakeError::DamagedThere { object, .. }) => {
-            return format!("`{}` holds other bytes under the name of the object", object.lake);
-        }
-        upload::Failure::Lake(LakeError::SourceChanged { .. }) => {
-            return "the bytes in this clone's store are damaged".to_owned();
-        }
-        _ => {}
-    }
-    with_causes(failure)
 }
 
 fn install_hooks(site: &Workspace) {

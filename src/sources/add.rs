@@ -159,7 +159,7 @@ pub fn plan(site: &Workspace, items: &[Item], target: &Target) -> Result<Plan, P
 pub fn carry_out(site: &Workspace, items: &[Item], mut plan: Plan) -> Report {
     let relayed = site.transfer().relay(std::mem::take(&mut plan.jobs));
     for (job, failure) in relayed.failures {
-        plan.hopeless.insert(job.url, with_causes(&failure));
+        plan.hopeless.insert(job.url, failure.cause());
     }
     let held = plan.sources.iter().enumerate().filter_map(|(at, source)| {
         let source = source.as_ref().filter(|source| !plan.hopeless.contains_key(source))?;

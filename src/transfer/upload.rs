@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use super::Transfer;
 use super::lakes::OpenLake;
 use super::pacing::Outcome;
-use super::report::Activity;
+use super::report::{Activity, with_causes};
 use crate::digest::HashName;
 use crate::fs::{PathError, platform};
 use crate::lake::{self, LakeError, Observer, Proof, Put, Retry, WriteLake};
@@ -100,6 +100,30 @@ impl Failure {
             Self::NotStored
                 | Self::Lake(LakeError::SourceUnreadable { .. } | LakeError::SourceChanged { .. })
         )
+    }
+
+    /// Words the failure with the errors below it, naming lakes and no objects, so that the same
+    /// trouble with many objects is told once.
+    pub fn cause(&self) -> String {
+        let Self::Lake(error) = self else { return with_causes(self) };
+        match error {
+            LakeError::DamagedThere { object, .. } => {
+                format!("`{}` holds other bytes under the name of the object", object.lake)
+            }
+            LakeError::NotRegular { object } => {
+                format!("`{}` has something that is no file under the name", object.lake)
+            }
+            LakeError::ObjectDenied { object, source } => {
+                format!("Could not get access to it in `{}`: {source}", object.lake)
+            }
+            LakeError::SourceChanged { .. } => {
+                "the bytes in this clone's store are damaged".to_owned()
+            }
+            LakeError::SourceUnreadable { source, .. } => {
+                format!("Could not read it in this clone's store: {source}")
+            }
+            other => with_causes(other),
+        }
     }
 }
 

@@ -75,7 +75,7 @@ pub fn blobs_to_push(
     }
     let git = Git::of(repo)?;
     let mut bounds = vec!["--stdin".to_owned()];
-    if is_remote_name(repo, remote) {
+    if let Some(remote) = tracked_remote(repo, remote) {
         bounds.extend(["--not".to_owned(), format!("--remotes={remote}")]);
     }
     let mut paths: HashMap<BlobId, HashSet<Vec<u8>>> = HashMap::new();
@@ -144,13 +144,29 @@ pub fn blobs_reachable(repo: &Repo, reach: Reach) -> Result<Vec<FoundBlob>, Erro
     rev_list_blobs(&git, &bounds, &revisions)
 }
 
-/// Returns true if git keeps remote-tracking references under this name.
-fn is_remote_name(repo: &Repo, remote: &str) -> bool {
-    // In a pattern, these would mean other remotes, too.
-    let is_plain = !remote.is_empty() && !remote.contains(['*', '?', '[', '\\', '\n']);
-    is_plain
-        && (repo.config_string(&format!("remote.{remote}.url")).is_some()
-            || repo.config_string(&format!("remote.{remote}.fetch")).is_some())
+/// Returns the name under which git keeps remote-tracking references of a remote, or of the one that is
+/// pushed to at this address.
+fn tracked_remote(repo: &Repo, remote: &str) -> Option<String> {
+    let names = repo.config_subsections("remote");
+    let pushes_to = |name: &&String| {
+        let urls = |key: &str| repo.config_strings(&format!("remote.{name}.{key}"));
+        let (own, for_pushes) = (urls("url"), urls("pushurl"));
+        // One that pushes to several places has references of none.
+        match if for_pushes.is_empty() { &own[..] } else { &for_pushes[..] } {
+            [url] => url == remote,
+            _ => false,
+        }
+    };
+    let name = match names.iter().find(|name| *name == remote) {
+        Some(name) => name,
+        None => names.iter().find(pushes_to)?,
+    };
+    // In a pattern, these would mean other remotes, too; so would the references of `a` and `a/b`.
+    let is_plain = !name.is_empty() && !name.contains(['*', '?', '[', '\\', '\n']);
+    let is_above = |other: &String| {
+        other.strip_prefix(name.as_str()).is_some_and(|rest| rest.starts_with('/'))
+    };
+    (is_plain && !names.iter().any(is_above)).then(|| name.clone())
 }
 
 /// Lists blobs by `git rev-list`, whose paths end at the first line feed before git 2.50.
