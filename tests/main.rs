@@ -17,6 +17,7 @@ mod layers;
 mod merges;
 mod names;
 mod processes;
+mod proofs;
 mod pushes;
 mod remote_add;
 mod remote_remove;

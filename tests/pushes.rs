@@ -47,7 +47,12 @@ fn an_object_that_is_nowhere_refuses_the_push() {
     let (repo, lake) = repo(&env);
     forget_everything(&repo);
     lake.remove(noise(1, 3000));
-    drop(is_refused(&repo).says("a.bin").says("in no lake that others reach").says("It is not in this clone either"));
+    drop(
+        is_refused(&repo)
+            .says("a.bin")
+            .says("in no lake that others reach")
+            .says("The content is not in this clone either"),
+    );
 }
 
 #[test]

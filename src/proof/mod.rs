@@ -393,8 +393,10 @@ fn reasons(site: &Workspace, sources: Vec<&SourceUrl>, findings: &Findings) -> S
 fn remedy(site: &Workspace, item: &Item) -> String {
     let stored = site.store.presence(item.pointer.oid(), item.pointer.size());
     if stored.is_ok_and(|presence| presence != Presence::Absent) {
-        "It is in this clone: `git lake push` uploads it as soon as a lake takes it".to_owned()
+        "The content is in this clone: `git lake push` uploads it as soon as a lake takes it"
+            .to_owned()
     } else {
-        "It is not in this clone either: find a copy of the file and `git add` it again".to_owned()
+        "The content is not in this clone either: find a copy of each file and `git add` it again"
+            .to_owned()
     }
 }

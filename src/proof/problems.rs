@@ -60,9 +60,9 @@ pub(super) fn raw() -> Problem {
     Problem {
         state: "content in git where a pointer belongs".to_owned(),
         reason: String::new(),
-        remedy: "`git add --renormalize . && git commit --amend --no-edit` converts the last commit, \
-                 `git rebase -x 'git add --renormalize . && git commit --amend --no-edit' BASE` all \
-                 commits after BASE"
+        remedy: "`git add --renormalize . && git commit --amend --no-edit` converts the last commit; \
+                 `git reset --soft BASE && git add --renormalize . && git commit` makes one commit of \
+                 all after BASE"
             .to_owned(),
     }
 }
