@@ -8,6 +8,7 @@
 
 mod common;
 
+mod at_once;
 mod checkouts;
 mod commands;
 mod damage;
