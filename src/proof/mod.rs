@@ -9,9 +9,7 @@ use problems::{Problem, Problems};
 
 use crate::config::file::Remote;
 use crate::fs::PathError;
-use crate::lake::LakeId;
 use crate::lake_url::{LakeUrl, Scheme, SourceUrl};
-use crate::object_name::ObjectName;
 use crate::oid::Oid;
 use crate::owed::{self, Due};
 use crate::pointer::{MAX_POINTER_BYTES, Parsed, Pointer};
@@ -21,7 +19,7 @@ use crate::repo::{self, Blob};
 use crate::repo_path::RepoPath;
 use crate::store::Presence;
 use crate::store::queue::{Claims, Owed};
-use crate::store::receipts::Strength;
+use crate::transfer::presence::{Answer, Questions};
 use crate::transfer::upload::{Failure, Report};
 use crate::workspace::Workspace;
 
@@ -295,47 +293,25 @@ fn ask_lakes(
     items: Vec<&Item>,
     findings: &mut Findings,
 ) -> Result<(), PathError> {
-    let mut wanted: BTreeMap<LakeUrl, BTreeMap<ObjectName, u64>> = BTreeMap::new();
+    let mut questions = Questions::new();
     for item in items {
         for source in site.config.candidates(&item.pointer, &item.path) {
             let remote = site.config.remote_at(&source.lake);
             if is_for_others(site, item, &source) || remote.is_some_and(|remote| remote.required) {
-                let names = wanted.entry(source.lake).or_default();
+                let names = questions.entry(source.lake).or_default();
                 names.insert(source.name, item.pointer.size());
             }
         }
     }
-    let transfer = site.transfer();
-    for (url, names) in wanted {
-        let open = transfer.lakes.at(&url);
-        let (names, sizes): (Vec<ObjectName>, Vec<u64>) = names.into_iter().unzip();
-        let answers = match open.usable() {
-            Ok(lake) => lake.stat_all(&names),
-            Err(error) => names.iter().map(|_| Err(error.clone())).collect(),
+    for (source, answer) in site.transfer().ask(questions)? {
+        let reason = match answer {
+            Answer::Held => continue,
+            Answer::OtherSize(_) => "an object of another size has its name there".to_owned(),
+            Answer::Absent => "it is not there".to_owned(),
+            Answer::Unknown(error) => Failure::from(error).cause(),
         };
-        let mut proofs = Vec::new();
-        for ((name, size), answer) in names.into_iter().zip(sizes).zip(answers) {
-            open.note(&answer);
-            let source = url.source(name);
-            let reason = match answer {
-                Ok(Some(info)) if info.size == size => {
-                    proofs.push((source.name, size, Strength::Size));
-                    continue;
-                }
-                Ok(Some(_)) => "an object of another size has its name there".to_owned(),
-                Ok(None) => "it is not there".to_owned(),
-                Err(error) => {
-                    // What a failed upload said is more telling.
-                    findings.reasons.entry(source).or_insert(Failure::from(error).cause());
-                    continue;
-                }
-            };
-            // A receipt from better days would keep it from being uploaded again.
-            site.receipts.revoke(&source)?;
-            findings.reasons.entry(source).or_insert(reason);
-        }
-        let id = open.declaration().ok().and_then(|declaration| declaration.id.as_ref());
-        site.receipts.add(&url, id.map(LakeId::as_str), &proofs)?;
+        // What a failed upload said is more telling.
+        findings.reasons.entry(source).or_insert(reason);
     }
     Ok(())
 }

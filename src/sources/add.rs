@@ -12,8 +12,7 @@ use crate::repo_path::RepoPath;
 use crate::store::Presence;
 use crate::transfer::download::Downloads;
 use crate::transfer::presence::{Answer, Questions};
-use crate::transfer::report::with_causes;
-use crate::transfer::upload::{Job, Origin};
+use crate::transfer::upload::{Failure, Job, Origin};
 use crate::workspace::Workspace;
 
 /// A lake that items are to be in.
@@ -135,7 +134,7 @@ pub fn plan(site: &Workspace, items: &[Item], target: &Target) -> Result<Plan, P
                 "`{}` holds an object of {size} bytes under its name: `git lake fsck --repair` replaces it",
                 target.url
             ),
-            Answer::Unknown(error) => with_causes(&error),
+            Answer::Unknown(error) => Failure::from(error).cause(),
             Answer::Absent if target.upload => match origins(site, item, &target.url).split_first()
             {
                 Some((first, others)) => {

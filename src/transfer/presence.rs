@@ -28,7 +28,8 @@ pub type Questions = BTreeMap<LakeUrl, BTreeMap<ObjectName, u64>>;
 impl Transfer {
     /// Asks lakes for objects, each lake once for all of its own, and records a receipt for what is held.
     ///
-    /// A receipt for what turns out to be absent is taken back.
+    /// A receipt for what turns out to be absent is taken back: it would keep it from being uploaded
+    /// again.
     ///
     /// # Errors
     /// If receipts cannot be written.
@@ -43,6 +44,7 @@ impl Transfer {
             };
             let mut proofs = Vec::new();
             for ((name, size), found) in names.into_iter().zip(sizes).zip(found) {
+                open.note(&found);
                 let source = url.source(name.clone());
                 let answer = match found {
                     Ok(Some(info)) if info.size == size => {
