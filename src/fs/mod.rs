@@ -10,10 +10,13 @@ use std::time::{Duration, Instant, SystemTime};
 use tempfile::NamedTempFile;
 
 pub mod beneath;
+mod held;
 pub mod platform;
 #[cfg(test)]
 pub(crate) mod power;
 pub mod sync;
+
+pub use held::HeldFile;
 
 /// An I/O error and the path that it happened to.
 #[derive(Debug, thiserror::Error)]

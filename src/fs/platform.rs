@@ -59,6 +59,11 @@ mod imp {
         Ok(rustix::fs::futimens(file, &both)?)
     }
 
+    pub(super) fn open_private(path: &Path, may_create: bool) -> io::Result<File> {
+        let mut options = std::fs::OpenOptions::new();
+        options.read(true).write(true).create(may_create).mode(0o600).open(path)
+    }
+
     pub(super) fn open_regular(path: &Path) -> io::Result<File> {
         let no_follow = rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK;
         let flags = i32::try_from(no_follow.bits()).expect("open flags are small");
@@ -102,6 +107,10 @@ mod imp {
     pub(super) fn touch(file: &File) -> io::Result<()> {
         #[expect(clippy::disallowed_methods, reason = "the new date of a file")]
         file.set_modified(std::time::SystemTime::now())
+    }
+
+    pub(super) fn open_private(path: &Path, may_create: bool) -> io::Result<File> {
+        std::fs::OpenOptions::new().read(true).write(true).create(may_create).open(path)
     }
 
     pub(super) fn open_regular(path: &Path) -> io::Result<File> {
@@ -239,6 +248,11 @@ pub fn touch(file: &File) -> io::Result<()> {
 /// If the file cannot be opened or is no regular file.
 pub fn open_regular(path: &Path) -> io::Result<File> {
     imp::open_regular(path)
+}
+
+/// Opens a file for reading and writing as it is; one that is created is for the user alone.
+pub(super) fn open_private(path: &Path, may_create: bool) -> io::Result<File> {
+    imp::open_private(path, may_create)
 }
 
 /// Returns a number that tells files on one file system apart; 0 where there is none.
