@@ -54,7 +54,7 @@
 //! | where | what | owner |
 //! |---|---|---|
 //! | git's object database | pointers | git; read by [`repo`] |
-//! | `<git common dir>/lake/v1/` | objects, claims, receipts, files to fill, notes on servers, health of lakes | [`store`] |
+//! | `<git common dir>/lake/v1/` | objects, those half there, claims, receipts, files to fill, notes on servers, health of lakes | [`store`] |
 //! | `<git common dir>/lake/v1/accepted` | remotes that may be written to | [`config::accepted`] |
 //! | `.gitlake.toml` | remotes | [`config::file`] |
 //! | `.gitattributes` | which paths are tracked | [`commands::track`] |

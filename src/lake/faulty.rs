@@ -73,12 +73,14 @@ pub struct FaultyLake {
     inner: Arc<dyn AdminLake>,
     faults: Mutex<Vec<(Call, Turn, Fault)>>,
     counts: [AtomicU64; Call::COUNT],
+    offsets: Mutex<Vec<u64>>,
 }
 
 impl FaultyLake {
     /// Returns a lake that behaves as `inner` does until faults are added.
     pub fn new(inner: Arc<dyn AdminLake>) -> Self {
-        Self { inner, faults: Mutex::default(), counts: Default::default() }
+        let (faults, offsets) = Default::default();
+        Self { inner, faults, offsets, counts: Default::default() }
     }
 
     /// Adds a fault; turns count all calls since the lake was made.
@@ -96,6 +98,11 @@ impl FaultyLake {
     /// Returns how often this was called.
     pub fn count(&self, call: Call) -> u64 {
         self.counts[call as usize].load(Ordering::SeqCst)
+    }
+
+    /// Returns from which byte on objects were opened, in order.
+    pub fn offsets(&self) -> Vec<u64> {
+        self.offsets.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Counts a call and returns the fault that strikes it.
@@ -200,6 +207,7 @@ impl ReadLake for FaultyLake {
 
     fn get(&self, name: &ObjectName, from: u64) -> Result<ObjectContent, LakeError> {
         let fault = self.next(Call::Get);
+        self.offsets.lock().unwrap_or_else(PoisonError::into_inner).push(from);
         match &fault {
             Some(Fault::Fail(error) | Fault::LoseAnswer(error)) => return Err(error.clone()),
             Some(Fault::Stall(delay)) => std::thread::sleep(*delay),

@@ -13,7 +13,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::fs::{File, Metadata};
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
+use std::sync::{Mutex, Once};
 use std::time::Duration;
 
 use crate::digest::{COPY_BUFFER_BYTES, Hasher};
@@ -25,6 +25,7 @@ mod digest_map;
 pub mod fill_journal;
 pub mod health;
 pub mod materialize;
+pub mod partial;
 pub mod queue;
 pub mod receipts;
 pub mod servers;
@@ -48,12 +49,6 @@ pub enum Error {
         /// Where the damaged bytes are now.
         aside: PathBuf,
     },
-    /// The bytes in hand are not those of the object that they were said to be.
-    #[error("The bytes received are not those of object {expected}")]
-    WrongBytes {
-        /// The object that was wanted.
-        expected: Oid,
-    },
 }
 
 impl Error {
@@ -73,6 +68,8 @@ pub struct Store {
     changed_folders: Mutex<BTreeSet<PathBuf>>,
     /// Objects that this process verified, with the file's stamp at that time.
     verified: Mutex<HashMap<Oid, Stamp>>,
+    /// Done before the first object is taken in from outside.
+    partials_swept: Once,
 }
 
 /// What tells that a file was not written to since.
@@ -110,6 +107,7 @@ impl Store {
             unsynced: Mutex::default(),
             changed_folders: Mutex::default(),
             verified: Mutex::default(),
+            partials_swept: Once::new(),
         }
     }
 
@@ -264,11 +262,13 @@ impl Store {
     }
 
     /// Removes what processes that died left staged, if it is older than a day: in `tmp/`, and in one
-    /// folder of objects, another one each minute, so that a large store costs no more than a small one.
+    /// folder of objects, another one each minute, so that a large store costs no more than a small one;
+    /// and what downloads left that nobody goes on with.
     ///
     /// # Errors
     /// If a folder cannot be read.
     pub fn sweep_staged(&self) -> Result<(), PathError> {
+        self.sweep_partial();
         let turn = unix_now() / 60 % 256;
         for folder in [self.root.join("tmp"), self.root.join("objects").join(format!("{turn:02x}"))]
         {

@@ -1,11 +1,12 @@
 //! How objects enter the store: staged, hashed as they pass, renamed to their name.
 
+use std::fs::File;
 use std::io::{self, Write};
 use std::path::Path;
 
 use tempfile::NamedTempFile;
 
-use super::{Error, Presence, Store};
+use super::{Presence, Store};
 use crate::digest::{HashName, Hashed, Hasher};
 use crate::fs::{IoContext as _, PathError, Shared, platform};
 use crate::oid::Oid;
@@ -28,7 +29,7 @@ impl Store {
 
     /// Begins to stage an object in the very folder that it will lie in: a rename from one folder to
     /// another takes a lock of the whole file system, for which threads would queue.
-    fn stage_known(&self, oid: Oid) -> Result<StagedObject<'_>, PathError> {
+    pub(super) fn stage_known(&self, oid: Oid) -> Result<StagedObject<'_>, PathError> {
         self.stage_in(self.object_path(oid).parent().expect("an object lies in a folder"))
     }
 
@@ -45,7 +46,7 @@ impl Store {
     }
 
     /// Creates a folder of the store and keeps in mind what is to be synced for it.
-    fn create_folders(&self, folder: &Path) -> Result<(), PathError> {
+    pub(super) fn create_folders(&self, folder: &Path) -> Result<(), PathError> {
         let changed = crate::fs::create_folders(folder)?;
         self.changed_folders.lock().expect("no holder panics").extend(changed);
         Ok(())
@@ -66,31 +67,24 @@ impl Store {
         staged.file.write_all(bytes).context(staged.path())?;
         staged.publish(oid)
     }
-
-    /// Copies a stream into the store, verifying it on the way; nothing appears on a mismatch.
-    ///
-    /// Reads at most one byte more than `size`.
-    ///
-    /// # Errors
-    /// [`Error::WrongBytes`], or if reading or writing fails (reading errors carry the store's path).
-    pub fn put_stream(&self, oid: Oid, size: u64, reader: &mut dyn io::Read) -> Result<(), Error> {
-        let mut staged = self.stage_known(oid)?;
-        let path = staged.path().to_owned();
-        let mut hasher = Hasher::default();
-        let mut limited = io::Read::take(reader, size + 1);
-        super::copy_hashing(&mut limited, staged.file.as_file_mut(), &mut hasher).context(&path)?;
-        let hashed = hasher.finish();
-        if hashed.oid != oid || hashed.size != size {
-            return Err(Error::WrongBytes { expected: oid });
-        }
-        staged.publish(oid)?;
-        Ok(())
-    }
 }
 
-impl StagedObject<'_> {
-    fn path(&self) -> &Path {
+impl<'a> StagedObject<'a> {
+    pub(super) fn new(store: &'a Store, file: NamedTempFile) -> Self {
+        Self { store, file }
+    }
+
+    pub(super) fn path(&self) -> &Path {
         self.file.path()
+    }
+
+    pub(super) fn file_mut(&mut self) -> &mut File {
+        self.file.as_file_mut()
+    }
+
+    /// Lets the file stay when this value goes, or not.
+    pub(super) fn outlive(&mut self, is_kept: bool) {
+        self.file.disable_cleanup(is_kept);
     }
 
     /// Gives the staged bytes, which must hash to `oid`, their final name.
@@ -139,7 +133,7 @@ pub struct Intake<'a> {
 enum State<'a> {
     /// All bytes so far equal the beginning of the stored object.
     Comparing {
-        expected: std::fs::File,
+        expected: File,
         equal: u64,
         there: Vec<u8>,
     },
@@ -204,11 +198,7 @@ impl<'a> Intake<'a> {
 
 impl Store {
     /// Stages a copy of the first `size` bytes of `file`.
-    fn stage_prefix(
-        &self,
-        file: &mut std::fs::File,
-        size: u64,
-    ) -> Result<StagedObject<'_>, PathError> {
+    fn stage_prefix(&self, file: &mut File, size: u64) -> Result<StagedObject<'_>, PathError> {
         let mut staged = self.stage()?;
         let path = staged.path().to_owned();
         io::Seek::rewind(file).context(&path)?;

@@ -67,20 +67,6 @@ fn damaged_objects_are_set_aside_and_never_handed_out() {
 }
 
 #[test]
-fn a_stream_with_the_wrong_bytes_leaves_nothing() {
-    let (_dir, store) = store();
-    let oid = Oid::of(b"content");
-    for wrong in [&b"c0ntent"[..], b"conten", b"content and more"] {
-        let error = store.put_stream(oid, 7, &mut &*wrong).expect_err("other bytes");
-        assert!(matches!(error, Error::WrongBytes { .. }));
-        assert_eq!(store.presence(oid, 7).expect("reads"), Presence::Absent);
-    }
-    store.put_stream(oid, 7, &mut &b"content"[..]).expect("the right bytes");
-    assert_eq!(store.read_verified(oid, 7).expect("reads").as_deref(), Some(&b"content"[..]));
-    assert_eq!(files_in(&store.tmp_folder().expect("there")), 0);
-}
-
-#[test]
 fn an_intake_that_equals_the_expected_object_writes_nothing() {
     let (_dir, store) = store();
     let old: Vec<u8> = (0..100_000u32).flat_map(u32::to_le_bytes).collect();

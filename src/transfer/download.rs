@@ -1,7 +1,6 @@
 //! From lakes to the store: each object once, from the first source that has it.
 
 use std::collections::BTreeMap;
-use std::io::Read as _;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
@@ -9,7 +8,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use super::Transfer;
-use super::hedge::{Attempt, Attempted};
+use super::fetch::{Attempted, Fetch};
 use super::pacing::Outcome;
 use super::report::{Activity, with_causes};
 use crate::fs::platform::free_bytes;
@@ -17,9 +16,10 @@ use crate::lake::{LakeError, LakeId, Retry};
 use crate::lake_url::{LakeUrl, SourceUrl};
 use crate::object_name::ObjectName;
 use crate::oid::Oid;
+use crate::store::Presence;
+use crate::store::partial::Partial;
 use crate::store::queue::Owed;
 use crate::store::receipts::Strength;
-use crate::store::{self, Presence};
 
 /// Objects up to this size are verified in memory before they are stored.
 pub(super) const IN_MEMORY_BYTES: u64 = 1 << 20;
@@ -57,7 +57,8 @@ pub struct Done {
 pub struct Fetched {
     /// Its verified bytes, where they were at hand.
     pub bytes: Option<Vec<u8>>,
-    /// The source that it was read from; `None` if it was in the store already.
+    /// The source that all of it was read from in one go, which proves that it is there; `None` if it
+    /// was in the store already, or if a part of it was.
     pub source: Option<SourceUrl>,
     /// Its size in bytes.
     pub size: u64,
@@ -269,21 +270,28 @@ impl Transfer {
         if matches!(self.store.presence(wanted.oid, wanted.size), Ok(Presence::Stored)) {
             return Ok(Fetched { size: wanted.size, ..Fetched::default() });
         }
-        if self.free_bytes().is_some_and(|free| free < wanted.size.saturating_add(SPARE_BYTES)) {
-            return Err(Failure::NoRoom { size: wanted.size });
+        // What an earlier attempt left takes its room already.
+        let left = wanted.size.saturating_sub(self.store.partial_size(wanted.oid));
+        if self.free_bytes().is_some_and(|free| free < left.saturating_add(SPARE_BYTES)) {
+            return Err(Failure::NoRoom { size: left });
+        }
+        let mut partial = None;
+        if left == 0 && self.finish_partial(wanted, &mut partial)? {
+            return Ok(Fetched { size: wanted.size, ..Fetched::default() });
         }
         let (begun, mut round) = (Instant::now(), 0);
         let mut failures: BTreeMap<usize, SourceFailure> = BTreeMap::new();
         let mut due: Vec<usize> = (0..wanted.candidates.len()).collect();
         loop {
             for at in due.drain(..) {
-                for (at, result) in self.fetch_in_turn(wanted, at) {
+                for (at, result) in self.fetch_in_turn(wanted, at, &mut partial) {
                     match result {
-                        Ok(bytes) => {
+                        Ok(arrived) => {
                             self.note_failures(wanted, &failures);
                             self.note_faults(wanted, &failures);
-                            let (source, size) = (wanted.candidates[at].clone(), wanted.size);
-                            return Ok(Fetched { bytes, source: Some(source), size });
+                            let (is_all, size) = (arrived.moved == wanted.size, wanted.size);
+                            let source = is_all.then(|| wanted.candidates[at].clone());
+                            return Ok(Fetched { bytes: arrived.bytes, source, size });
                         }
                         Err(Fetch::Source(failure)) => drop(failures.insert(at, failure)),
                         Err(Fetch::Fatal(failure)) => return Err(failure),
@@ -324,7 +332,12 @@ impl Transfer {
 
     /// Fetches from one source when its lake has room for one more transfer; from a second one, too, if
     /// that takes far longer than usual. Returns what came of each.
-    fn fetch_in_turn(&self, wanted: &Wanted, at: usize) -> Vec<Attempted> {
+    fn fetch_in_turn<'a>(
+        &'a self,
+        wanted: &Wanted,
+        at: usize,
+        partial: &mut Option<Partial<'a>>,
+    ) -> Vec<Attempted> {
         let open = self.lakes.at(&wanted.candidates[at].lake);
         if let Err(error) = open.usable() {
             return vec![(at, Err(error.into()))];
@@ -332,9 +345,13 @@ impl Transfer {
         let Some(pass) = open.gate(self.jobs).enter(&self.cancel) else {
             return vec![(at, Err(Fetch::Fatal(Failure::Cancelled)))];
         };
-        let attempts = self.fetch_hedged(wanted, at);
+        let attempts = if wanted.size > IN_MEMORY_BYTES {
+            vec![(at, self.fetch_large(wanted, &wanted.candidates[at], partial))]
+        } else {
+            self.fetch_hedged(wanted, at)
+        };
         let (objects, bytes, outcome) = match attempts.iter().find(|attempt| attempt.0 == at) {
-            Some((_, Ok(_))) => (1, wanted.size, Outcome::Done),
+            Some((_, Ok(arrived))) => (1, arrived.moved, Outcome::Done),
             Some((_, Err(Fetch::Source(failure)))) if failure.retry() != Retry::Never => {
                 (0, 0, Outcome::Strained)
             }
@@ -397,88 +414,5 @@ impl Transfer {
     /// Returns how much room the store has; before its first file, that of the folder it will be in.
     fn free_bytes(&self) -> Option<u64> {
         self.store.root().ancestors().find_map(|folder| free_bytes(folder).ok())
-    }
-
-    pub(super) fn fetch(
-        &self,
-        wanted: &Wanted,
-        source: &SourceUrl,
-        attempt: &Attempt,
-    ) -> Result<Option<Vec<u8>>, Fetch> {
-        let open = self.lakes.at(&source.lake);
-        let lake = open.usable()?;
-        let begun = Instant::now();
-        let content = lake.get(&source.name, 0)?;
-        open.note_first_byte(begun.elapsed());
-        attempt.begin();
-        if content.size != wanted.size {
-            return Err(SourceFailure::WrongBytes(source.clone()).into());
-        }
-        let broken = |error: &dyn std::fmt::Display| SourceFailure::Broken {
-            url: source.clone(),
-            reason: error.to_string(),
-        };
-        let mut reader = Watched { transfer: self, attempt, inner: self.slowed(content.reader) };
-        if wanted.size > IN_MEMORY_BYTES {
-            let result = self.store.put_stream(wanted.oid, wanted.size, &mut reader);
-            return match result {
-                Ok(()) => Ok(None),
-                Err(store::Error::WrongBytes { .. }) => {
-                    Err(SourceFailure::WrongBytes(source.clone()).into())
-                }
-                Err(_) if self.cancel.is_cancelled() => Err(Fetch::Fatal(Failure::Cancelled)),
-                Err(error) if error.is_full() => {
-                    Err(Fetch::Fatal(Failure::NoRoom { size: wanted.size }))
-                }
-                Err(error) => Err(broken(&error).into()),
-            };
-        }
-        let mut bytes = Vec::with_capacity(usize::try_from(wanted.size).unwrap_or_default());
-        reader.take(wanted.size + 1).read_to_end(&mut bytes).map_err(|error| broken(&error))?;
-        if (bytes.len() as u64) < wanted.size {
-            return Err(broken(&"The connection ended too early").into());
-        }
-        if Oid::of(&bytes) != wanted.oid {
-            return Err(SourceFailure::WrongBytes(source.clone()).into());
-        }
-        let stored = self.store.put(wanted.oid, &bytes);
-        stored.map_err(|error| Fetch::Fatal(Failure::Store(error.to_string())))?;
-        Ok(Some(bytes))
-    }
-}
-
-/// Why one attempt failed: go on with the next source, or stop.
-pub(super) enum Fetch {
-    Source(SourceFailure),
-    Fatal(Failure),
-}
-
-impl From<SourceFailure> for Fetch {
-    fn from(failure: SourceFailure) -> Self {
-        Self::Source(failure)
-    }
-}
-
-impl From<LakeError> for Fetch {
-    fn from(error: LakeError) -> Self {
-        Self::Source(error.into())
-    }
-}
-
-/// Reports what is read and ends with an error once somebody asks to stop.
-struct Watched<'a> {
-    transfer: &'a Transfer,
-    attempt: &'a Attempt,
-    inner: Box<dyn std::io::Read + Send>,
-}
-
-impl std::io::Read for Watched<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
-        if self.transfer.cancel.is_cancelled() || self.attempt.is_abandoned() {
-            return Err(std::io::Error::other("interrupted"));
-        }
-        let count = self.inner.read(buffer)?;
-        self.transfer.reporter.moved(count as u64);
-        Ok(count)
     }
 }

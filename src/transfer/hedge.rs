@@ -11,7 +11,8 @@ use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::time::Duration;
 
 use super::Transfer;
-use super::download::{Failure, Fetch, IN_MEMORY_BYTES, Wanted};
+use super::download::{Failure, Wanted};
+use super::fetch::{Attempted, Fetch};
 
 /// So many of the last times are kept, and so many are needed to know what is usual.
 const KEPT: usize = 100;
@@ -82,13 +83,10 @@ impl Hedges {
     }
 }
 
-/// What came of one source, by its position among the candidates.
-pub(super) type Attempted = (usize, Result<Option<Vec<u8>>, Fetch>);
-
 impl Transfer {
     /// Returns how long to wait for a source, and which other one to ask then, if that is worth it.
     fn second_source(&self, wanted: &Wanted, at: usize) -> Option<(Duration, usize)> {
-        if wanted.size > IN_MEMORY_BYTES || wanted.candidates.len() < 2 {
+        if wanted.candidates.len() < 2 {
             return None;
         }
         let own = &wanted.candidates[at].lake;
@@ -99,11 +97,11 @@ impl Transfer {
         Some((patience, other?.0))
     }
 
-    /// Fetches from a source, and from a second one if the first takes far too long; returns what came
+    /// Fetches a small object from a source, and from a second one if that takes far too long; returns what came
     /// of each that ended, the one that won last.
     pub(super) fn fetch_hedged(&self, wanted: &Wanted, at: usize) -> Vec<Attempted> {
         let Some((patience, other)) = self.second_source(wanted, at) else {
-            let result = self.fetch(wanted, &wanted.candidates[at], &Attempt::default());
+            let result = self.fetch_small(wanted, &wanted.candidates[at], &Attempt::default());
             return vec![(at, result)];
         };
         let (sender, ended) = channel();
@@ -142,7 +140,7 @@ impl Transfer {
         let attempt = Arc::new(Attempt::default());
         let (transfer, wanted, own) = (self.clone(), wanted.clone(), Arc::clone(&attempt));
         std::thread::spawn(move || {
-            let result = transfer.fetch(&wanted, &wanted.candidates[at], &own);
+            let result = transfer.fetch_small(&wanted, &wanted.candidates[at], &own);
             // Nobody listens to the one that lost.
             drop(ended.send((at, result)));
         });

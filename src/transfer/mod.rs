@@ -15,6 +15,7 @@ use crate::store::queue::Owed;
 use crate::store::receipts::Receipts;
 
 pub mod download;
+mod fetch;
 mod gate;
 pub mod hedge;
 pub mod lakes;
@@ -97,5 +98,7 @@ impl Transfer {
 
 #[cfg(test)]
 mod fault_tests;
+#[cfg(test)]
+mod resume_tests;
 #[cfg(test)]
 mod tests;

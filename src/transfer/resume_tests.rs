@@ -1,0 +1,207 @@
+//! Downloads that end early, and those that go on with what they left.
+
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
+
+use super::download::{Failure, Wanted};
+use super::lakes::Lakes;
+use super::report::{Activity, Silent};
+use super::*;
+use crate::digest::HashName;
+use crate::lake::faulty::{Call, Fault, FaultyLake, Turn};
+use crate::lake::memory::MemoryLake;
+use crate::lake_url::LakeUrl;
+use crate::object_name::ObjectName;
+use crate::oid::Oid;
+
+/// What the object has, and where it breaks off.
+const SIZE: usize = (3 << 20) + 7;
+const BREAK: u64 = (2 << 20) + 5;
+
+struct Case {
+    dir: tempfile::TempDir,
+    content: Vec<u8>,
+    urls: [LakeUrl; 2],
+    lakes: [Arc<FaultyLake>; 2],
+}
+
+impl Case {
+    fn new() -> Self {
+        let words = (0..SIZE as u32).flat_map(u32::to_le_bytes);
+        let content: Vec<u8> = words.take(SIZE).collect();
+        let urls =
+            ["s3://memory/one", "s3://memory/two"].map(|url| LakeUrl::parse(url).expect("good"));
+        let lakes = urls.clone().map(|url| {
+            let lake = MemoryLake::declared(url, HashName::Sha256);
+            lake.plant(&name(&content), &content);
+            Arc::new(FaultyLake::new(Arc::new(lake)))
+        });
+        Self { dir: tempfile::tempdir().expect("a folder"), content, urls, lakes }
+    }
+
+    /// What a new process would work with.
+    fn process(&self) -> Transfer {
+        let store = Arc::new(Store::at(self.dir.path()));
+        let (lakes, first) = (self.lakes.clone(), self.urls[0].clone());
+        let open = move |url: &LakeUrl| Arc::clone(&lakes[usize::from(*url != first)]) as _;
+        let retry =
+            retry::Policy { first_wait: Duration::from_millis(1), ..retry::Policy::default() };
+        Transfer {
+            receipts: Arc::new(Receipts::at(store.root())),
+            store,
+            lakes: Arc::new(Lakes::new(Box::new(open))),
+            reporter: Arc::new(Silent),
+            cancel: Cancel::default(),
+            jobs: None,
+            retry,
+            throttle: None,
+            repairs: Arc::default(),
+        }
+    }
+
+    fn wanted(&self, lakes: &[usize]) -> Wanted {
+        let candidates = lakes.iter().map(|at| self.urls[*at].source(name(&self.content)));
+        Wanted {
+            oid: Oid::of(&self.content),
+            size: SIZE as u64,
+            candidates: candidates.collect(),
+            repairs: Vec::new(),
+        }
+    }
+
+    /// Fetches, compares, and returns the number of the lake that all of it came from, if it did.
+    #[track_caller]
+    fn fetch(&self, transfer: &Transfer, lakes: &[usize]) -> Option<usize> {
+        let fetched = transfer.download(&self.wanted(lakes)).expect("fetches");
+        let stored = transfer.store.read_verified(Oid::of(&self.content), SIZE as u64);
+        assert!(stored.expect("reads").as_ref() == Some(&self.content));
+        assert_eq!(self.left(), None);
+        let source = fetched.source?;
+        self.urls.iter().position(|url| *url == source.lake)
+    }
+
+    /// Returns how many bytes an attempt left.
+    fn left(&self) -> Option<u64> {
+        let path = Store::at(self.dir.path()).root().join("partial");
+        let path = path.join(Oid::of(&self.content).to_hex());
+        std::fs::metadata(path).ok().map(|metadata| metadata.len())
+    }
+
+    /// Leaves bytes as a process that was killed does.
+    fn leave(&self, bytes: &[u8]) {
+        let store = Store::at(self.dir.path());
+        let watch = &mut |_| ControlFlow::Continue(());
+        let partial = store.partial(Oid::of(&self.content), SIZE as u64, watch);
+        let mut partial = partial.expect("opens").expect("goes on");
+        partial.receive(&mut &*bytes).expect("adds");
+    }
+}
+
+fn name(content: &[u8]) -> ObjectName {
+    ObjectName::new(&Oid::of(content).into(), b"a.bin")
+}
+
+#[test]
+fn the_next_source_is_asked_for_what_the_first_did_not_bring() {
+    for fault in [Fault::BreakAt(BREAK), Fault::EndAt(BREAK)] {
+        let case = Case::new();
+        case.lakes[0].inject(Call::Get, Turn::From(1), fault);
+        let transfer = case.process();
+        // No lake was seen to have all of it, so there is no receipt for either.
+        assert_eq!(case.fetch(&transfer, &[0, 1]), None);
+        assert_eq!(case.lakes[0].offsets(), [0]);
+        assert_eq!(case.lakes[1].offsets(), [BREAK]);
+        let repeated = case.fetch(&transfer, &[0, 1]);
+        assert_eq!(repeated, None, "it is stored");
+    }
+}
+
+#[test]
+fn another_round_goes_on_where_the_source_broke_off() {
+    let case = Case::new();
+    case.lakes[0].inject(Call::Get, Turn::Nth(1), Fault::BreakAt(5));
+    case.lakes[0].inject(Call::Get, Turn::Nth(2), Fault::BreakAt(BREAK));
+    case.fetch(&case.process(), &[0]);
+    assert_eq!(case.lakes[0].offsets(), [0, 5, BREAK]);
+}
+
+#[test]
+fn a_process_goes_on_where_the_last_one_was_stopped() {
+    /// Asks to stop when enough came.
+    struct Stop(Cancel, AtomicU64);
+    impl Reporter for Stop {
+        fn expect(&self, _: Activity, _: u64, _: u64) {}
+        fn moved(&self, bytes: u64) {
+            if self.1.fetch_add(bytes, Ordering::Relaxed) + bytes >= BREAK {
+                self.0.cancel();
+            }
+        }
+        fn finished_object(&self) {}
+        fn end(&self) {}
+        fn warn(&self, _: &str) {}
+    }
+
+    let case = Case::new();
+    let mut stopped = case.process();
+    stopped.reporter = Arc::new(Stop(stopped.cancel.clone(), AtomicU64::new(0)));
+    let failure = stopped.download(&case.wanted(&[0])).expect_err("stops");
+    assert!(matches!(failure, Failure::Cancelled), "{failure}");
+    let left = case.left().expect("some bytes");
+    assert!((BREAK..SIZE as u64).contains(&left), "{left}");
+    // Whoever is stopped while it looks at what is there loses nothing.
+    let mut stopped = case.process();
+    stopped.reporter = Arc::new(Stop(stopped.cancel.clone(), AtomicU64::new(0)));
+    let failure = stopped.download(&case.wanted(&[1])).expect_err("stops");
+    assert!(matches!(failure, Failure::Cancelled), "{failure}");
+    assert_eq!(case.left(), Some(left));
+    case.fetch(&case.process(), &[1]);
+    assert_eq!(case.lakes[0].offsets(), [0]);
+    assert_eq!(case.lakes[1].offsets(), [left]);
+}
+
+#[test]
+fn wrong_bytes_of_an_earlier_attempt_are_not_held_against_a_source() {
+    let case = Case::new();
+    case.leave(&vec![0; 1000]);
+    let transfer = case.process();
+    assert_eq!(case.fetch(&transfer, &[0]), Some(0), "all of it came in the second go");
+    assert_eq!(case.lakes[0].offsets(), [1000, 0]);
+    assert!(transfer.lakes.take_damage().is_empty());
+}
+
+#[test]
+fn a_source_is_damaged_if_it_sent_all_of_the_wrong_bytes_itself() {
+    let case = Case::new();
+    case.lakes[0].inject(Call::Get, Turn::From(1), Fault::FlipBitAt(BREAK));
+    case.leave(&case.content[..100]);
+    let transfer = case.process();
+    assert_eq!(case.fetch(&transfer, &[0, 1]), Some(1));
+    assert_eq!(case.lakes[0].offsets(), [100, 0]);
+    assert_eq!(case.lakes[1].offsets(), [0]);
+    assert_eq!(transfer.lakes.take_damage(), [(case.urls[0].clone(), 1)]);
+}
+
+#[test]
+fn what_was_whole_already_needs_no_source() {
+    let case = Case::new();
+    case.leave(&case.content);
+    assert_eq!(case.fetch(&case.process(), &[]), None);
+    let case = Case::new();
+    case.leave(&vec![7; SIZE]);
+    assert_eq!(case.fetch(&case.process(), &[1]), Some(1));
+    assert_eq!(case.lakes[1].offsets(), [0]);
+}
+
+#[test]
+fn a_source_with_an_object_of_another_size_adds_nothing() {
+    let case = Case::new();
+    case.leave(&case.content[..100]);
+    let short = Arc::new(MemoryLake::declared(case.urls[0].clone(), HashName::Sha256));
+    short.plant(&name(&case.content), &case.content[..50]);
+    let mut case = case;
+    case.lakes[0] = Arc::new(FaultyLake::new(short));
+    case.fetch(&case.process(), &[0, 1]);
+    assert_eq!(case.lakes[1].offsets(), [100]);
+}
