@@ -35,6 +35,7 @@ mod keys;
 mod listing;
 mod manners;
 mod multipart;
+mod parts;
 mod put;
 mod request;
 mod runtime;
