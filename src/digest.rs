@@ -222,6 +222,13 @@ impl Hasher {
     }
 }
 
+/// Returns the MD5 of bytes as lower-case hexadecimal digits, which is what S3 servers name parts by.
+///
+/// It tells bytes that arrived from bytes that did not; it proves nothing against an adversary.
+pub fn md5_hex(bytes: &[u8]) -> String {
+    to_hex(&md5::Md5::digest(bytes))
+}
+
 /// Buffer for reading files that are hashed or copied, in bytes: below 1 MiB copies get slower, above
 /// they do not get faster.
 pub const COPY_BUFFER_BYTES: usize = 1 << 20;
@@ -277,6 +284,11 @@ mod tests {
         let blake = hashed.digest(HashName::Blake2b).expect("asked for").hex;
         assert!(blake.starts_with("ba80a53f981c4d0d6a2797b69f12f6e9"), "{blake}");
         assert_eq!(hashed.digest(HashName::Sha512), None);
+    }
+
+    #[test]
+    fn md5_is_that_of_rfc_1321() {
+        assert_eq!(md5_hex(b"abc"), "900150983cd24fb0d6963f7d28e17f72");
     }
 
     #[test]
