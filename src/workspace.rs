@@ -12,10 +12,11 @@ use crate::config::accepted::Accepted;
 use crate::config::file::{self, Settings, SettingsError, Unknown};
 use crate::config::hosts::Hosts;
 use crate::config::{self, Config, GitConfig};
-use crate::fs::{PathError, read_small};
+use crate::fs::{HeldFile, PathError, read_small};
 use crate::lake::s3::{Limits, Notes};
 use crate::lake::{AdminLake, Opener};
 use crate::lake_url::{LakeUrl, Scheme, SourceUrl};
+use crate::object_name::ObjectName;
 use crate::pointer::{MAX_POINTER_BYTES, Parsed, Pointer};
 use crate::repo::attributes::LakePaths;
 use crate::repo::credential::Helpers;
@@ -29,6 +30,7 @@ use crate::store::health::HealthRecords;
 use crate::store::queue::{Owed, Queue};
 use crate::store::receipts::Receipts;
 use crate::store::servers::ServerNotes;
+use crate::store::uploads::UploadNotes;
 use crate::transfer::download::Wanted;
 use crate::transfer::lakes::Lakes;
 use crate::transfer::rate::Throttle;
@@ -78,14 +80,28 @@ pub enum Error {
     Path(#[from] PathError),
 }
 
-impl Notes for ServerNotes {
+/// What is kept about lakes in buckets.
+struct LakeNotes {
+    servers: ServerNotes,
+    uploads: UploadNotes,
+}
+
+impl Notes for LakeNotes {
     fn recall(&self, lake: &LakeUrl) -> Option<String> {
-        Self::recall(self, lake)
+        self.servers.recall(lake)
     }
 
     fn keep(&self, lake: &LakeUrl, line: &str) {
         // What cannot be kept is learned again.
-        drop(Self::keep(self, lake, line));
+        drop(self.servers.keep(lake, line));
+    }
+
+    fn take_upload(&self, lake: &LakeUrl, name: &ObjectName) -> Option<HeldFile> {
+        self.uploads.take(lake, name)
+    }
+
+    fn uploads(&self, lake: &LakeUrl) -> Vec<ObjectName> {
+        self.uploads.names(lake)
     }
 }
 
@@ -138,7 +154,10 @@ impl Workspace {
         let access = Arc::clone(&hosts);
         let opener = Arc::new(Opener::new(
             Box::new(move |location| access.access_to(location)),
-            Arc::new(ServerNotes::at(store.root())),
+            Arc::new(LakeNotes {
+                servers: ServerNotes::at(store.root()),
+                uploads: UploadNotes::at(store.root()),
+            }),
             Limits { part_bytes: config.part_size, ..Limits::default() },
         ));
         let opening = Arc::clone(&opener);

@@ -31,6 +31,7 @@ pub mod receipts;
 pub mod servers;
 pub mod stage;
 mod unsynced;
+pub mod uploads;
 
 /// Staged files that nobody published for this long belong to processes that died.
 const STALE_AFTER: Duration = Duration::from_secs(24 * 60 * 60);

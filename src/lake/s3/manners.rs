@@ -8,7 +8,9 @@ use bytes::Bytes;
 
 use super::failure::{Refusal, Trouble};
 use super::{S3Lake, request};
+use crate::fs::HeldFile;
 use crate::lake_url::LakeUrl;
+use crate::object_name::ObjectName;
 use crate::oid::Oid;
 
 /// The name of the trial, next to nothing that could be an object of the lake.
@@ -16,12 +18,17 @@ const PROBE: &str = ".pl/probe";
 const PROBE_CONTENT: &[u8] =
     b"git-lake writes this to learn whether the server keeps the first of two uploads.\n";
 
-/// Keeps what was learned about a lake's server, for later processes.
+/// Keeps what was learned about a lake's server, and which uploads were begun, for later processes.
 pub trait Notes: Send + Sync {
     /// Returns what was kept last.
     fn recall(&self, lake: &LakeUrl) -> Option<String>;
     /// Keeps a line of text; where it cannot be kept, it is learned again.
     fn keep(&self, lake: &LakeUrl, line: &str);
+    /// Takes the note on the upload of an object, for as long as it is held; `None` if somebody else has
+    /// it, or if none can be kept.
+    fn take_upload(&self, lake: &LakeUrl, name: &ObjectName) -> Option<HeldFile>;
+    /// Returns the objects of a lake whose uploads are noted.
+    fn uploads(&self, lake: &LakeUrl) -> Vec<ObjectName>;
 }
 
 /// Keeps nothing, so everything is learned anew by each process.
@@ -34,6 +41,14 @@ impl Notes for Forgetful {
     }
 
     fn keep(&self, _: &LakeUrl, _: &str) {}
+
+    fn take_upload(&self, _: &LakeUrl, _: &ObjectName) -> Option<HeldFile> {
+        None
+    }
+
+    fn uploads(&self, _: &LakeUrl) -> Vec<ObjectName> {
+        Vec::new()
+    }
 }
 
 /// What a server honours.

@@ -11,6 +11,7 @@
 //! Where a server does not honour `If-None-Match`, a name is looked up before it is given; of two
 //! writers at the same instant the later one then replaces equal bytes.
 
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -41,6 +42,7 @@ mod request;
 mod runtime;
 mod tags;
 mod there;
+mod unfinished;
 
 use failure::{Doing, Trouble};
 use host::Host;
@@ -94,6 +96,8 @@ pub struct S3Lake {
     finding_manners: Arc<tokio::sync::Mutex<()>>,
     /// What was declared when it was last read.
     declared: Arc<Mutex<Option<Declaration>>>,
+    /// Uploads that nobody goes on with were looked for.
+    is_swept: Arc<AtomicBool>,
 }
 
 /// What a HEAD request tells.
@@ -110,8 +114,8 @@ impl S3Lake {
     pub fn new(url: LakeUrl, location: &LakeUrl, server: Server) -> Option<Self> {
         let (bucket, prefix) = location.bucket()?;
         let (manners, finding_manners) = (Arc::default(), Arc::default());
-        let declared = Arc::default();
-        Some(Self { url, server, bucket, prefix, manners, finding_manners, declared })
+        let (declared, is_swept) = Default::default();
+        Some(Self { url, server, bucket, prefix, manners, finding_manners, declared, is_swept })
     }
 
     fn key(&self, name: &ObjectName) -> String {

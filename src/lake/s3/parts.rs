@@ -1,5 +1,7 @@
 //! The parts of one object: read and hashed in order, sent side by side, completed or given up.
 
+use std::time::Duration;
+
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{ChecksumAlgorithm, CompletedMultipartUpload, CompletedPart};
 use bytes::Bytes;
@@ -11,6 +13,7 @@ use super::failure::{Doing, Trouble};
 use super::manners::Manners;
 use super::multipart::part_bytes;
 use super::request::{CONTENT_TYPE, Hashed, base64};
+use super::unfinished::{Begun, Note, There, abort};
 use crate::digest::Hasher;
 use crate::lake::{LakeError, Observer, Upload};
 use crate::oid::Oid;
@@ -19,6 +22,8 @@ use crate::oid::Oid;
 const PARTS_AT_ONCE: usize = 4;
 /// Bytes that are read between two looks at the observer.
 const CHUNK_BYTES: usize = 1 << 20;
+/// How often whoever waits for a part looks if somebody asked to stop.
+const LOOK_UP: Duration = Duration::from_millis(100);
 /// Completion gets the time of an upload of so many bytes.
 const COMPLETION_BYTES: u64 = 8 << 20;
 
@@ -83,18 +88,30 @@ pub(super) struct Parts<'a> {
     lake: &'a S3Lake,
     upload: &'a Upload<'a>,
     key: &'a str,
-    id: String,
+    begun: Begun,
+    /// What an earlier process sent.
+    there: There,
     manners: Manners,
     sending: JoinSet<Result<CompletedPart, Trouble>>,
     sent: Vec<CompletedPart>,
 }
 
+/// Why parts are not all sent.
+pub(super) enum Stop {
+    /// The bytes cannot be had, are others than promised, or somebody asked to stop.
+    Here(LakeError),
+    /// The server did not take one.
+    There(Trouble),
+}
+
 impl<'a> Parts<'a> {
+    /// Begins an upload, and notes it before anything is sent.
     pub(super) async fn begin(
         lake: &'a S3Lake,
         upload: &'a Upload<'a>,
         key: &'a str,
         manners: Manners,
+        note: &mut Note,
     ) -> Result<Self, LakeError> {
         let begun = lake.host().call(|client| {
             let request = client
@@ -106,35 +123,65 @@ impl<'a> Parts<'a> {
             request.set_checksum_algorithm(checksum).send()
         });
         let begun = begun.await.map_err(|trouble| lake.error(trouble, Doing::Writing))?;
-        let id = begun.upload_id().unwrap_or_default().to_owned();
-        Ok(Self { lake, upload, key, id, manners, sending: JoinSet::new(), sent: Vec::new() })
+        let begun = Begun {
+            id: begun.upload_id().unwrap_or_default().to_owned(),
+            part_bytes: part_bytes(lake, upload.size),
+            has_checksums: manners.checksums,
+        };
+        note.keep(&begun);
+        Ok(Self::go_on(lake, upload, key, manners, (begun, There::default())))
     }
 
-    /// Sends all parts; on success the whole has the promised digest.
-    pub(super) async fn send(&mut self, observer: &dyn Observer) -> Result<(), LakeError> {
-        let mut source = Source::open(self.upload, part_bytes(self.lake, self.upload.size))?;
+    /// Takes up an upload of which the server has parts.
+    pub(super) fn go_on(
+        lake: &'a S3Lake,
+        upload: &'a Upload<'a>,
+        key: &'a str,
+        manners: Manners,
+        (begun, there): (Begun, There),
+    ) -> Self {
+        let (sending, sent) = (JoinSet::new(), Vec::new());
+        Self { lake, upload, key, begun, there, manners, sending, sent }
+    }
+
+    /// Sends all parts that the server does not have; on success the whole has the promised digest.
+    pub(super) async fn send(&mut self, observer: &dyn Observer) -> Result<(), Stop> {
+        let mut source = Source::open(self.upload, self.begun.part_bytes).map_err(Stop::Here)?;
         let mut number = 0;
         loop {
-            let Some((part, digest)) = source.next_part(observer).await? else { break };
+            let next = source.next_part(observer).await.map_err(Stop::Here)?;
+            let Some((part, digest)) = next else { break };
             number += 1;
+            let there = self.there.part(number, part.as_ref(), &digest, self.manners.checksums);
+            if let Some(there) = there {
+                self.sent.push(there);
+                continue;
+            }
             let sending = send_part(self, number, Bytes::from_owner(part), digest);
             self.sending.spawn_on(sending, &super::runtime::handle());
             while self.sending.len() >= PARTS_AT_ONCE {
-                self.collect().await?;
+                self.collect(observer).await?;
             }
         }
         while !self.sending.is_empty() {
-            self.collect().await?;
+            self.collect(observer).await?;
         }
         self.sent.sort_by_key(CompletedPart::part_number);
-        if observer.is_cancelled() { Err(LakeError::Cancelled) } else { Ok(()) }
+        if observer.is_cancelled() { Err(Stop::Here(LakeError::Cancelled)) } else { Ok(()) }
     }
 
-    async fn collect(&mut self) -> Result<(), LakeError> {
-        if let Some(joined) = self.sending.join_next().await {
+    /// Waits until one more part was sent, or somebody asks to stop.
+    async fn collect(&mut self, observer: &dyn Observer) -> Result<(), Stop> {
+        let joined = loop {
+            match tokio::time::timeout(LOOK_UP, self.sending.join_next()).await {
+                Ok(joined) => break joined,
+                Err(_) if observer.is_cancelled() => return Err(Stop::Here(LakeError::Cancelled)),
+                Err(_) => {}
+            }
+        };
+        if let Some(joined) = joined {
             let sent = joined.expect("sending a part does not panic");
-            let sent = sent.map_err(|trouble| self.lake.error(trouble, Doing::Writing))?;
-            self.sent.push(sent);
+            self.sent.push(sent.map_err(Stop::There)?);
         }
         Ok(())
     }
@@ -147,7 +194,7 @@ impl<'a> Parts<'a> {
                 .complete_multipart_upload()
                 .bucket(&self.lake.bucket)
                 .key(self.key)
-                .upload_id(&self.id)
+                .upload_id(&self.begun.id)
                 .multipart_upload(parts.clone())
                 .set_if_none_match(condition)
                 .customize()
@@ -162,14 +209,15 @@ impl<'a> Parts<'a> {
         Ok(())
     }
 
-    /// Gives the parts up. One that stays at the server costs room there and nothing else.
-    pub(super) async fn abort(&mut self) {
+    /// Sends nothing any more; what the server has stays there.
+    pub(super) async fn stop(&mut self) {
         self.sending.shutdown().await;
-        let aborted = self.lake.host().call(|client| {
-            let request = client.abort_multipart_upload().bucket(&self.lake.bucket).key(self.key);
-            request.upload_id(&self.id).send()
-        });
-        drop(aborted.await);
+    }
+
+    /// Gives the parts up. One that stays at the server costs room there and nothing else.
+    pub(super) async fn abort(mut self) {
+        self.stop().await;
+        drop(abort(self.lake, self.key, &self.begun.id).await);
     }
 }
 
@@ -180,7 +228,8 @@ fn send_part(
     digest: Oid,
 ) -> impl Future<Output = Result<CompletedPart, Trouble>> + use<> {
     let host = std::sync::Arc::clone(&parts.lake.server.host);
-    let (bucket, key, id) = (parts.lake.bucket.clone(), parts.key.to_owned(), parts.id.clone());
+    let (bucket, key, id) =
+        (parts.lake.bucket.clone(), parts.key.to_owned(), parts.begun.id.clone());
     let timeouts = parts.lake.timeouts_for(bytes.len() as u64);
     let checksum = parts.manners.checksums.then(|| base64(digest.as_bytes()));
     async move {

@@ -13,7 +13,7 @@ use super::manners::Manners;
 use super::request::{refuses_conditions, send};
 use super::runtime::block_on;
 use super::there::{found, head, known_digest};
-use super::{S3Lake, budget, manners, multipart};
+use super::{S3Lake, budget, manners, multipart, unfinished};
 use crate::lake::upload::CopyError;
 use crate::lake::{LakeError, Observer, Put, ReadLake as _, Upload};
 use crate::oid::Oid;
@@ -50,7 +50,11 @@ pub(super) fn put(
         }
         block_on(put_one(lake, upload, &mut buffer, observer))
     };
-    uploads.iter().map(one).collect()
+    let results: Vec<_> = uploads.iter().map(one).collect();
+    if results.iter().any(Result::is_ok) && !observer.is_cancelled() {
+        block_on(unfinished::sweep(lake));
+    }
+    results
 }
 
 async fn put_one(

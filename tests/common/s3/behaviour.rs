@@ -39,6 +39,8 @@ pub(crate) struct Behaviour {
     pub(crate) delete_allowed: bool,
     /// If false, GET of a range answers 200 with the whole object.
     pub(crate) ranges: bool,
+    /// Most parts in one answer to a list of them.
+    pub(crate) parts_on_page: i32,
     /// Fewest bytes of a part that is not the last of its upload.
     pub(crate) smallest_part: u64,
     /// When set, requests that are signed for another region answer 400
@@ -59,6 +61,7 @@ impl Default for Behaviour {
             list_allowed: true,
             delete_allowed: false,
             ranges: true,
+            parts_on_page: 1000,
             smallest_part: 0,
             region: None,
             clock_ahead: 0,

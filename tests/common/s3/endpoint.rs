@@ -8,7 +8,7 @@ use std::time::Duration;
 use git_lake::access::{Access, KeySource, Keys};
 use git_lake::digest::HashName;
 use git_lake::lake::contract::Declares;
-use git_lake::lake::s3::{Forgetful, Limits, S3Lake, Server};
+use git_lake::lake::s3::{Forgetful, Limits, Notes, S3Lake, Server};
 use git_lake::lake::{LakeError, Observer, Put, Upload, WriteLake as _};
 use git_lake::lake_url::LakeUrl;
 use git_lake::lake_url::typed::{Surroundings, TypedUrl};
@@ -67,8 +67,19 @@ impl Endpoint {
 
     /// Opens a lake with other keys or limits.
     pub(crate) fn lake_with(&self, path: &str, access: Access, limits: Limits) -> S3Lake {
-        let url = LakeUrl::parse(&format!("s3://{}/{path}", self.host)).unwrap();
-        let server = Server::new(&url, access, limits, Arc::new(Forgetful));
+        self.lake_noting(path, access, limits, Arc::new(Forgetful))
+    }
+
+    /// Opens a lake that keeps what it learns.
+    pub(crate) fn lake_noting(
+        &self,
+        path: &str,
+        access: Access,
+        limits: Limits,
+        notes: Arc<dyn Notes>,
+    ) -> S3Lake {
+        let url = LakeUrl::parse(&self.url(path)).unwrap();
+        let server = Server::new(&url, access, limits, notes);
         S3Lake::new(url.clone(), &url, server).unwrap()
     }
 

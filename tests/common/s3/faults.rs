@@ -31,6 +31,8 @@ pub(crate) enum Fault {
     LoseAnswer,
     /// The body of the answer ends after some bytes, `Content-Length` speaks of all.
     Truncate(usize),
+    /// The body of the answer stands still after some bytes, and the connection stays.
+    Hang(usize),
     /// One byte of the body of the answer is another.
     FlipByte(usize),
     /// A header of the answer says something else.
@@ -64,6 +66,11 @@ impl Faults {
         fault: Fault,
     ) {
         self.0.lock().unwrap().push(Rule { matches: Box::new(matches), times, fault });
+    }
+
+    /// Lets nothing go wrong any more.
+    pub(super) fn clear(&self) {
+        self.0.lock().unwrap().clear();
     }
 
     /// Returns the fault that this request meets, of several the one added first.
@@ -115,7 +122,9 @@ impl Fault {
         if let Self::Header(name, value) = self {
             add_header(&mut answer, name, value);
         }
-        let (Self::Truncate(_) | Self::FlipByte(_)) = self else { return Ok(answer) };
+        let (Self::Truncate(_) | Self::Hang(_) | Self::FlipByte(_)) = self else {
+            return Ok(answer);
+        };
         let (mut parts, body) = answer.into_parts();
         if body.is_end_stream() {
             return Ok(Response::from_parts(parts, body));
@@ -125,6 +134,10 @@ impl Fault {
         let body = match self {
             Self::Truncate(length) if *length < bytes.len() => {
                 Body::http_body_unsync(Cut::after(bytes.slice(..*length)))
+            }
+            Self::Hang(length) => {
+                let bytes = bytes.slice(..bytes.len().min(*length));
+                Body::http_body_unsync(Standstill(Some(bytes)))
             }
             Self::FlipByte(position) if *position < bytes.len() => {
                 let mut bytes = Vec::from(bytes);
@@ -191,5 +204,23 @@ impl hyper::body::Body for Cut {
         }
         let paused = Future::poll(self.pause.as_mut(), context);
         paused.map(|()| Some(Err("the answer is cut here".into())))
+    }
+}
+
+/// A body that goes on never after some bytes.
+struct Standstill(Option<Bytes>);
+
+impl hyper::body::Body for Standstill {
+    type Data = Bytes;
+    type Error = StdError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, StdError>>> {
+        match self.0.take() {
+            Some(bytes) => Poll::Ready(Some(Ok(Frame::data(bytes)))),
+            None => Poll::Pending,
+        }
     }
 }

@@ -177,6 +177,33 @@ impl S3Server {
         self.bucket(bucket, |bucket| bucket.uploads.len())
     }
 
+    /// Returns the numbers of the parts of an upload that is neither completed nor aborted, sorted.
+    pub(crate) fn parts(&self, bucket: &str, key: &str) -> Vec<i32> {
+        self.bucket(bucket, |bucket| {
+            let uploads = bucket.uploads.values().filter(|upload| upload.key == key);
+            let mut numbers: Vec<i32> =
+                uploads.flat_map(|upload| upload.parts.keys()).copied().collect();
+            numbers.sort_unstable();
+            numbers
+        })
+    }
+
+    /// Puts other bytes in the place of a part of every upload that is not ended.
+    pub(crate) fn replace_part(&self, bucket: &str, number: i32, bytes: &[u8]) {
+        self.bucket(bucket, |bucket| {
+            for upload in bucket.uploads.values_mut() {
+                let bytes = Bytes::copy_from_slice(bytes);
+                let part = Object::new(bytes, upload.has_checksums, About::default());
+                upload.parts.insert(number, part);
+            }
+        });
+    }
+
+    /// Forgets uploads that are neither completed nor aborted, as a rule of the bucket does.
+    pub(crate) fn forget_uploads(&self, bucket: &str) {
+        self.bucket(bucket, |bucket| bucket.uploads.clear());
+    }
+
     /// Returns all requests in order of arrival.
     pub(crate) fn requests(&self) -> Vec<Recorded> {
         self.front.log.all()
@@ -195,6 +222,11 @@ impl S3Server {
         fault: Fault,
     ) {
         self.front.faults.add(matches, times, fault);
+    }
+
+    /// Lets nothing go wrong any more; requests that stand still stay so.
+    pub(crate) fn heal(&self) {
+        self.front.faults.clear();
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

@@ -351,8 +351,9 @@ impl S3 for Storage {
     ) -> S3Result<S3Response<ListPartsOutput>> {
         let input = request.input;
         let mut state = self.state();
+        let most_parts = state.behaviour.parts_on_page;
         let upload = state.upload(&input.bucket, &input.key, &input.upload_id)?;
-        let most = input.max_parts.unwrap_or(MOST_KEYS).clamp(0, MOST_KEYS);
+        let most = input.max_parts.unwrap_or(most_parts).clamp(0, most_parts);
         let mut found = upload.parts.range(input.part_number_marker.unwrap_or(0) + 1..);
         let parts = found.by_ref().take(most as usize).map(|(number, part)| Part {
             part_number: Some(*number),
