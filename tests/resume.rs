@@ -4,6 +4,7 @@
 use std::fs;
 use std::path::PathBuf;
 use std::process::Child;
+use std::time::{Duration, Instant};
 
 use git_lake::oid::Oid;
 
@@ -136,11 +137,14 @@ fn from_part(number: i32) -> impl Fn(&Recorded) -> bool + Send + Sync {
     }
 }
 
+/// Presses Ctrl-C. A server that stands still is given up after longer than this may take.
 fn interrupt(child: &mut Child) {
+    let begun = Instant::now();
     let pid = child.id().to_string();
     let status = std::process::Command::new("kill").args(["-INT", &pid]).status().unwrap();
     assert!(status.success());
     assert_eq!(child.wait().unwrap().code(), Some(130));
+    assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
 }
 
 fn kill_and_wait(child: &mut Child) {

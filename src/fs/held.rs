@@ -17,7 +17,8 @@ const ATTEMPTS: usize = 16;
 /// Where the file system knows no locks, nobody ever holds a file.
 #[derive(Debug)]
 pub struct HeldFile {
-    file: File,
+    /// `None` once somebody else looks after it.
+    file: Option<File>,
     path: PathBuf,
 }
 
@@ -53,16 +54,22 @@ impl HeldFile {
             let named = if_exists(std::fs::metadata(path)).context(path)?;
             let own = platform::inode(&file.metadata().context(path)?);
             if named.is_some_and(|named| platform::inode(&named) == own) {
-                return Ok(Some(Self { file, path: path.to_owned() }));
+                return Ok(Some(Self { file: Some(file), path: path.to_owned() }));
             }
             // Its last holder took the name away: what was opened is something else by now.
         }
         Ok(None)
     }
 
-    /// Returns the file, and its path. It stays locked as long as it is open.
-    pub fn into_parts(self) -> (File, PathBuf) {
-        (self.file, self.path)
+    /// Returns the file, and its path. It stays locked until it is unlocked, or closed everywhere: a
+    /// process that is being started has it open for a moment, too.
+    pub fn into_parts(mut self) -> (File, PathBuf) {
+        let file = self.file.take().expect("taken once");
+        (file, std::mem::take(&mut self.path))
+    }
+
+    fn file(&mut self) -> &mut File {
+        self.file.as_mut().expect("not taken")
     }
 
     /// Reads the file, up to `max_bytes` of it.
@@ -71,8 +78,9 @@ impl HeldFile {
     /// If it cannot be read.
     pub fn read(&mut self, max_bytes: u64) -> Result<Vec<u8>, PathError> {
         let mut bytes = Vec::new();
-        self.file.rewind().context(&self.path)?;
-        (&self.file).take(max_bytes).read_to_end(&mut bytes).context(&self.path)?;
+        let read = self.file().rewind();
+        let read = read.and_then(|()| self.file().take(max_bytes).read_to_end(&mut bytes));
+        read.context(&self.path)?;
         Ok(bytes)
     }
 
@@ -81,8 +89,8 @@ impl HeldFile {
     /// # Errors
     /// If it cannot be written.
     pub fn write(&mut self, bytes: &[u8]) -> Result<(), PathError> {
-        let written = self.file.set_len(0).and_then(|()| self.file.rewind());
-        written.and_then(|()| self.file.write_all(bytes)).context(&self.path)
+        let emptied = self.file().set_len(0).and_then(|()| self.file().rewind());
+        emptied.and_then(|()| self.file().write_all(bytes)).context(&self.path)
     }
 
     /// Removes the file, then gives up the lock.
@@ -91,6 +99,15 @@ impl HeldFile {
     /// If it cannot be removed.
     pub fn remove(self) -> Result<(), PathError> {
         if_exists(std::fs::remove_file(&self.path)).context(&self.path).map(drop)
+    }
+}
+
+impl Drop for HeldFile {
+    fn drop(&mut self) {
+        if let Some(file) = &self.file {
+            // Closing would do, but for processes that are being started at this moment.
+            drop(file.unlock());
+        }
     }
 }
 

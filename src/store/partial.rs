@@ -24,7 +24,8 @@ const STALE_AFTER: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
 /// An object of which some bytes, from its beginning on, are there. Dropping it keeps them.
 pub struct Partial<'a> {
-    staged: StagedObject<'a>,
+    /// `None` once it is verified.
+    staged: Option<StagedObject<'a>>,
     oid: Oid,
     size: u64,
     there: u64,
@@ -67,13 +68,13 @@ impl Store {
             held => held?,
         };
         let Some(held) = held else {
-            let staged = self.stage_known(oid)?;
+            let staged = Some(self.stage_known(oid)?);
             return Ok(Some(Partial { staged, oid, size, there: 0, hasher, is_named: false }));
         };
         let (file, path) = held.into_parts();
         let there = file.metadata().context(&path)?.len();
         let name = TempPath::try_from_path(&path).context(&path)?;
-        let staged = StagedObject::new(self, NamedTempFile::from_parts(file, name));
+        let staged = Some(StagedObject::new(self, NamedTempFile::from_parts(file, name)));
         let mut partial = Partial { staged, oid, size, there, hasher, is_named: true };
         partial.keep();
         match partial.recall(watch) {
@@ -137,8 +138,8 @@ impl<'a> Partial<'a> {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 Err(error) => return Err(Interruption::Reading(error)),
             };
-            let added = self.file().write_all(&buffer[..count]).context(self.staged.path());
-            added.map_err(Interruption::Writing)?;
+            let added = self.file().write_all(&buffer[..count]);
+            added.context(self.staged().path()).map_err(Interruption::Writing)?;
             self.hasher.update(&buffer[..count]);
             self.there += count as u64;
             self.keep();
@@ -151,7 +152,10 @@ impl<'a> Partial<'a> {
     /// This value; some of its bytes are wrong, and [`Partial::clear`] is what is left to do.
     pub fn verify(mut self) -> Result<StagedObject<'a>, Self> {
         let hashed = std::mem::take(&mut self.hasher).finish();
-        if hashed.oid == self.oid && hashed.size == self.size { Ok(self.staged) } else { Err(self) }
+        match self.staged.take_if(|_| hashed.oid == self.oid && hashed.size == self.size) {
+            Some(staged) => Ok(staged),
+            None => Err(self),
+        }
     }
 
     /// Forgets all bytes, to begin anew.
@@ -161,7 +165,7 @@ impl<'a> Partial<'a> {
     pub fn clear(&mut self) -> Result<(), PathError> {
         let file = self.file();
         let emptied = file.set_len(0).and_then(|()| file.rewind());
-        emptied.context(self.staged.path())?;
+        emptied.context(self.staged().path())?;
         (self.there, self.hasher) = (0, Box::default());
         self.keep();
         Ok(())
@@ -186,7 +190,7 @@ impl<'a> Partial<'a> {
         while left > 0 {
             let most = usize::try_from(left).unwrap_or(usize::MAX).min(buffer.len());
             let piece = &mut buffer[..most];
-            self.staged.file_mut().read_exact(piece)?;
+            self.file().read_exact(piece)?;
             self.hasher.update(piece);
             left -= most as u64;
             if watch(most as u64).is_break() {
@@ -198,11 +202,24 @@ impl<'a> Partial<'a> {
 
     /// Lets the file outlive this value if it has bytes that somebody will find.
     fn keep(&mut self) {
-        self.staged.outlive(self.is_named && self.there > 0);
+        let is_kept = self.is_named && self.there > 0;
+        self.staged().outlive(is_kept);
+    }
+
+    fn staged(&mut self) -> &mut StagedObject<'a> {
+        self.staged.as_mut().expect("there until it is verified")
     }
 
     fn file(&mut self) -> &mut File {
-        self.staged.file_mut()
+        self.staged().file_mut()
+    }
+}
+
+impl Drop for Partial<'_> {
+    fn drop(&mut self) {
+        if let Some(staged) = self.staged.take() {
+            staged.release();
+        }
     }
 }
 

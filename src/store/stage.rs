@@ -82,6 +82,14 @@ impl<'a> StagedObject<'a> {
         self.file.as_file_mut()
     }
 
+    /// Gives the file up, with its lock: after its name, if that is to go.
+    pub(super) fn release(self) {
+        let (file, name) = self.file.into_parts();
+        drop(name);
+        // Closing would do, but for processes that are being started at this moment.
+        drop(file.unlock());
+    }
+
     /// Lets the file stay when this value goes, or not.
     pub(super) fn outlive(&mut self, is_kept: bool) {
         self.file.disable_cleanup(is_kept);
