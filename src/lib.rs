@@ -27,6 +27,7 @@
 //! - [`mod@pointer`]: reading, writing and merging pointers.
 //! - [`underfolder`]: what file names mean in a dataset, and which samples a slice means.
 //! - [`fs`]: staging, syncing, renaming, locking; writing beneath a folder without following links.
+//! - [`fail_point`]: where tests can stop the process.
 //!
 //! One outside thing each:
 //! - [`config`]: `.gitlake.toml` and git's configuration, resolved; which remotes a path goes to, and
@@ -88,6 +89,7 @@ pub mod cli;
 pub mod commands;
 pub mod config;
 pub mod digest;
+pub mod fail_point;
 pub mod fill;
 pub mod filter;
 pub mod fs;

@@ -15,6 +15,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("pointer", BOTTOM),
     ("fs", BOTTOM),
     ("underfolder", BOTTOM),
+    ("fail_point", BOTTOM),
     // One outside thing each.
     ("lake", BOTTOM),
     ("store", BOTTOM),
@@ -48,6 +49,7 @@ const BOTTOM: &[&str] = &[
     "pointer",
     "fs",
     "underfolder",
+    "fail_point",
 ];
 const OUTSIDE: &[&str] = &["lake", "store", "repo", "config"];
 
@@ -66,7 +68,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("aws_smithy", &["lake/s3/"]),
     ("aws_credential_types::", &["lake/s3/"]),
     ("process::Command", &["repo/process.rs"]),
-    ("std::env::var", &["config/env.rs", "repo/environment.rs"]),
+    ("std::env::var", &["config/env.rs", "repo/environment.rs", "fail_point.rs"]),
 ];
 
 /// A source file without comments and test code.
