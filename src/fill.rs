@@ -12,8 +12,9 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime};
 
+use crate::fail_point;
 use crate::fs::beneath::Parent;
-use crate::fs::{PathError, platform, unix_now, until_next_second};
+use crate::fs::{PathError, platform, second_of_files, until_next_second};
 use crate::oid::Oid;
 use crate::pointer::{MAX_POINTER_BYTES, Parsed, Pointer};
 use crate::repo::attributes::LakePaths;
@@ -21,7 +22,7 @@ use crate::repo::index::Index;
 use crate::repo::index_stat::{self, StatChange, StatUpdate};
 use crate::repo::{self, BlobId};
 use crate::repo_path::RepoPath;
-use crate::store::fill_journal;
+use crate::store::fill_journal::{self, Entry, FillLog};
 use crate::store::materialize::Outcome;
 use crate::store::{self, Presence};
 use crate::transfer::download::Downloads;
@@ -167,7 +168,7 @@ fn read_beneath(work_tree: &std::path::Path, path: &RepoPath) -> Option<Vec<u8>>
 /// Puts content in the place of pointers; goes on after failures.
 ///
 /// `unavailable` says which objects cannot be had and why, as [`fetch`] found out; all others must be
-/// in the store.
+/// in the store. `log` has the files, where that was written down before; else it is now.
 ///
 /// # Errors
 /// If the index is locked, split or cannot be written: nothing was filled then.
@@ -175,6 +176,7 @@ pub fn fill(
     site: &Workspace,
     items: Vec<Item>,
     unavailable: &HashMap<Oid, String>,
+    log: Option<FillLog>,
 ) -> Result<Report, Error> {
     let mut report = Report::default();
     let (ready, missing): (Vec<Item>, Vec<Item>) =
@@ -183,59 +185,120 @@ pub fn fill(
         report.failures.push((item.path, unavailable[&item.pointer.oid()].clone()));
     }
     if ready.is_empty() {
+        end(site, log);
         return Ok(report);
     }
-    let (index_path, hash_len) = (site.repo.index_path(), site.repo.hash_len());
-    let change = |item: &Item, stat| StatChange { path: item.path.clone(), id: item.blob, stat };
-    let before: Vec<_> = ready.iter().map(|item| change(item, StatUpdate::SizeZero)).collect();
-    index_stat::patch(index_path, hash_len, &before, PATIENCE)?;
-    let all: Vec<usize> = (0..ready.len()).collect();
-    let (mut filled, damaged) = put_in_place(site, &ready, &all, &mut report);
-    if !damaged.is_empty() {
-        filled.extend(fill_again(site, &ready, damaged, &mut report));
-    }
-    let after: Vec<_> = settled(site, &ready, filled)
-        .into_iter()
-        .map(|(at, metadata)| change(&ready[at], StatUpdate::Of(metadata)))
-        .collect();
-    // Without this step git compares each file once more, and then knows.
-    if let Err(error) = index_stat::patch(index_path, hash_len, &after, PATIENCE) {
-        site.reporter.warn(&format!("The next `git status` will take longer: {error}"));
+    let log = Some(match log {
+        Some(log) => log,
+        None => write_down(site, &ready)?,
+    });
+    let filled = log.as_ref().map_or(Ok(()), FillLog::sync).map_err(Error::Path);
+    let filled = filled.and_then(|()| fill_between(site, &ready, &mut report));
+    match filled {
+        Ok(Known::Yes) => end(site, log),
+        // `recover` finds out from the log which files the index does not know.
+        Ok(Known::No) => drop(log),
+        Err(error) => {
+            end(site, log);
+            return Err(error);
+        }
     }
     Ok(report)
 }
 
+/// Whether the index knows what was filled.
+enum Known {
+    Yes,
+    No,
+}
+
+/// Fills, and writes the index before and after; with an error nothing was filled.
+fn fill_between(site: &Workspace, ready: &[Item], report: &mut Report) -> Result<Known, Error> {
+    let (index_path, hash_len) = (site.repo.index_path(), site.repo.hash_len());
+    let change = |item: &Item, stat| StatChange { path: item.path.clone(), id: item.blob, stat };
+    let before: Vec<_> = ready.iter().map(|item| change(item, StatUpdate::SizeZero)).collect();
+    fail_point::reach("fill-begins");
+    index_stat::patch(index_path, hash_len, &before, PATIENCE)?;
+    fail_point::reach("fill-marked");
+    let all: Vec<usize> = (0..ready.len()).collect();
+    let (mut filled, damaged) = put_in_place(site, ready, &all, report);
+    if !damaged.is_empty() {
+        filled.extend(fill_again(site, ready, damaged, report));
+    }
+    fail_point::reach("fill-placed");
+    let after: Vec<_> = settled(site, ready, filled)
+        .into_iter()
+        .map(|(at, metadata)| change(&ready[at], StatUpdate::Of(metadata)))
+        .collect();
+    // Without this step git compares each file once more, and then knows; unless another git has
+    // written down how long the pointers were, just before they were replaced.
+    if let Err(error) = index_stat::patch(index_path, hash_len, &after, PATIENCE) {
+        site.reporter.warn(&format!(
+            "{error}. The next `git status` will take longer; a file that it calls modified by mistake is put right by `git lake pull`."
+        ));
+        return Ok(Known::No);
+    }
+    Ok(Known::Yes)
+}
+
+/// Writes down which files are about to be filled.
+fn write_down(site: &Workspace, items: &[Item]) -> Result<FillLog, PathError> {
+    let mut log = FillLog::begin(site.store.root(), site.repo.index_path())?;
+    let entry = |item: &Item| Entry {
+        blob: item.blob.to_string().into(),
+        oid: item.pointer.oid(),
+        size: item.pointer.size(),
+        path: item.path.clone(),
+    };
+    log.add_all(items.iter().map(entry))?;
+    Ok(log)
+}
+
+/// Removes a log whose files are all looked after.
+fn end(site: &Workspace, log: Option<FillLog>) {
+    if let Some(Err(error)) = log.map(FillLog::end) {
+        site.reporter.warn(&format!("Could not tidy up: {error}"));
+    }
+}
+
 /// Returns the stat data that the index may have: those of files that were written in an earlier
-/// second than they were looked at in.
+/// second than they are looked at in now, and not changed since they were filled.
 ///
 /// A file that somebody changes within the second of its time of modification, without changing its
 /// size, would look unchanged for ever. Such entries keep size 0, which costs git one comparison;
 /// where that would take long, waiting for the next second is cheaper.
 fn settled(site: &Workspace, items: &[Item], filled: Filled) -> Filled {
-    let is_settled = |metadata: &Metadata| {
-        let second = |time: SystemTime| time.duration_since(SystemTime::UNIX_EPOCH).ok();
-        let modified = metadata.modified().ok().and_then(second);
-        modified.is_some_and(|modified| modified.as_secs() < unix_now())
+    let look = |filled: Filled| -> (Filled, Filled) {
+        // The second is that of before the look: what changes afterwards gets this one or a later one.
+        let second = second_of_files();
+        let same = filled.into_iter().filter_map(|(at, before)| {
+            let now = look_again(site, &items[at].path, &before)?;
+            Some((at, now))
+        });
+        same.partition(|(_, metadata)| seconds_of(metadata).is_some_and(|then| then < second))
     };
-    let (mut settled, racy): (Vec<_>, Vec<_>) =
-        filled.into_iter().partition(|(_, metadata)| is_settled(metadata));
+    let (mut settled, racy) = look(filled);
     let racy_bytes: u64 = racy.iter().map(|(_, metadata)| metadata.len()).sum();
-    if racy_bytes < WORTH_WAITING_BYTES {
-        return settled;
-    }
-    std::thread::sleep(until_next_second());
-    let work_tree = site.repo.work_tree().expect("items lie in one");
-    for (at, before) in racy {
-        let parent = Parent::open(work_tree, &items[at].path).ok().flatten();
-        let now = parent.and_then(|parent| parent.open_file().ok()?.metadata().ok());
-        let same = |now: &Metadata| {
-            platform::inode(now) == platform::inode(&before)
-                && now.len() == before.len()
-                && now.modified().ok() == before.modified().ok()
-        };
-        settled.extend(now.filter(|now| same(now) && is_settled(now)).map(|now| (at, now)));
+    if racy_bytes >= WORTH_WAITING_BYTES {
+        std::thread::sleep(until_next_second());
+        settled.extend(look(racy).0);
     }
     settled
+}
+
+/// Returns the stat data of a file that is as it was left.
+fn look_again(site: &Workspace, path: &RepoPath, before: &Metadata) -> Option<Metadata> {
+    let parent = Parent::open(site.repo.work_tree()?, path).ok()??;
+    let now = parent.open_file().ok()?.metadata().ok()?;
+    let is_same = platform::inode(&now) == platform::inode(before)
+        && now.len() == before.len()
+        && now.modified().ok() == before.modified().ok();
+    is_same.then_some(now)
+}
+
+fn seconds_of(metadata: &Metadata) -> Option<u64> {
+    let since = metadata.modified().ok()?.duration_since(SystemTime::UNIX_EPOCH).ok()?;
+    Some(since.as_secs())
 }
 
 /// Gets the objects into the store; returns those that could not be had, and why.
@@ -312,19 +375,21 @@ fn put_in_place(
         while let Some(&at) = which.get(next.fetch_add(1, Ordering::Relaxed)) {
             let item = &items[at];
             let (oid, size) = (item.pointer.oid(), item.pointer.size());
-            if cancel.is_cancelled() {
-                let mut results = results.lock().expect("no holder panics");
-                results.1.push((at, "Interrupted".to_owned()));
-                continue;
-            }
-            let outcome = store.materialize(work_tree, &item.path, &item.text, oid, size);
-            reporter.moved(size);
+            let advanced = |bytes| {
+                reporter.moved(bytes);
+                !cancel.is_cancelled()
+            };
+            let outcome = match cancel.is_cancelled() {
+                true => Ok(Outcome::Interrupted),
+                false => store.materialize(work_tree, &item.path, &item.text, oid, size, &advanced),
+            };
             reporter.finished_object();
             let mut results = results.lock().expect("no holder panics");
             match outcome {
                 Ok(Outcome::Filled(metadata)) => results.0.push((at, metadata)),
                 // Somebody changed or deleted the file meanwhile: it is theirs.
                 Ok(Outcome::Changed | Outcome::Gone) => {}
+                Ok(Outcome::Interrupted) => results.1.push((at, "Interrupted".to_owned())),
                 Ok(Outcome::NotStored) => {
                     results.1.push((at, "The object vanished from the store".to_owned()));
                 }

@@ -13,7 +13,9 @@ mod checkouts;
 mod commands;
 mod damage;
 mod downloads;
+mod fills;
 mod help;
+
 mod layers;
 mod merges;
 mod names;

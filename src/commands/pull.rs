@@ -42,7 +42,7 @@ pub fn run(context: &Context, args: &Args) -> super::Result {
         items.retain(|item| site.config.wants_content(&item.path));
     }
     let unavailable = fill::fetch(&site, &items);
-    let report = fill::fill(&site, items, &unavailable)
+    let report = fill::fill(&site, items, &unavailable, None)
         .map_err(|error| Error::Refused(error.to_string()))?;
     context.ui.status(&format!(
         "{} filled ({}).",

@@ -87,7 +87,7 @@ impl<'a> Large<'a> {
         };
         let (oid, size) = (pointer.oid(), pointer.size());
         let path = path.clone();
-        log.add(&Entry { blob: blob.to_string().into(), oid, size, path: path.clone() })?;
+        log.add(Entry { blob: blob.to_string().into(), oid, size, path: path.clone() })?;
         let is_stored = matches!(site.store.presence(oid, size), Ok(Presence::Stored));
         if !is_stored && self.asked.insert(oid) {
             let downloads = self.downloads.get_or_insert_with(|| Downloads::new(site.transfer()));
@@ -117,23 +117,14 @@ impl<'a> Large<'a> {
         for item in lost {
             outcome.missing.push((item.path, failures[&item.pointer.oid()].clone()));
         }
-        let synced = self.log.as_ref().map_or(Ok(()), FillLog::sync);
         let paths: Vec<RepoPath> = ready.iter().map(|item| item.path.clone()).collect();
-        let filled = match synced {
-            Ok(()) => {
-                fill::fill(self.site, ready, &HashMap::new()).map_err(|error| error.to_string())
-            }
-            Err(error) => Err(error.to_string()),
-        };
-        match filled {
+        match fill::fill(self.site, ready, &HashMap::new(), self.log) {
             Ok(report) => outcome.unfilled = report.failures,
             // Nothing was touched: the files are pointers, and git knows them as such.
-            Err(reason) => {
+            Err(error) => {
+                let reason = error.to_string();
                 outcome.unfilled = paths.into_iter().map(|path| (path, reason.clone())).collect();
             }
-        }
-        if let Some(Err(error)) = self.log.map(FillLog::end) {
-            self.site.reporter.warn(&format!("Could not tidy up: {error}"));
         }
         outcome
     }

@@ -42,13 +42,15 @@ impl Parent {
     /// still is the one that `expected` describes; afterwards nothing is left at `staged`.
     ///
     /// Where names can be exchanged (Linux), a file that is saved to the path at the last moment is
-    /// kept and false returned; elsewhere there is a moment in which it would be replaced.
+    /// kept and false returned; elsewhere there is a moment in which it would be replaced. False as well if
+    /// there is no file any more.
     ///
     /// # Errors
     /// If the rename fails; `CrossesDevices` if the file systems differ.
     pub fn swap_in(&self, staged: &Path, expected: &Metadata) -> io::Result<bool> {
         match self.inner.exchange_with(staged) {
             Ok(()) => {}
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
             Err(error) if is_unsupported(&error) => {
                 self.inner.replace_with(staged)?;
                 return Ok(true);
@@ -205,6 +207,13 @@ mod tests {
         assert!(parent.swap_in(&staged, &before).expect("swaps"));
         assert_eq!(std::fs::read(root.join("x")).expect("reads"), b"content");
         assert!(!staged.exists());
+        // Nothing stands there any more: nothing appears.
+        let elsewhere = Parent::open(&root, &path("y")).expect("opens").expect("there");
+        write(&staged, b"again");
+        if cfg!(target_os = "linux") {
+            assert!(!elsewhere.swap_in(&staged, &before).expect("leaves it"));
+            assert!(!root.join("y").exists());
+        }
         // Another file stands there now: it stays.
         write(&staged, b"again");
         if cfg!(target_os = "linux") {

@@ -259,12 +259,25 @@ pub fn unix_now() -> u64 {
     now.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
 
-/// Returns how long it takes until the wall clock shows another second.
-pub fn until_next_second() -> Duration {
+/// File systems take the time from a clock that lags behind by a tick of the kernel, 10 ms at most.
+const FILE_CLOCK_LAG: Duration = Duration::from_millis(20);
+
+fn file_clock() -> Duration {
     #[expect(clippy::disallowed_methods, reason = "this is the clock")]
     let now = SystemTime::now();
     let since = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    Duration::from_secs(1).saturating_sub(Duration::from_nanos(since.subsec_nanos().into()))
+    since.saturating_sub(FILE_CLOCK_LAG)
+}
+
+/// Returns the earliest second that a file which is written now can get as its time.
+pub fn second_of_files() -> u64 {
+    file_clock().as_secs()
+}
+
+/// Returns how long it takes until [`second_of_files`] is another one.
+pub fn until_next_second() -> Duration {
+    let nanos = file_clock().subsec_nanos();
+    Duration::from_secs(1).saturating_sub(Duration::from_nanos(nanos.into()))
 }
 
 #[cfg(test)]

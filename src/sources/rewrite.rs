@@ -145,6 +145,6 @@ fn replace(
     }
     Ok(match store.replace_text(work_tree, &item.path, &item.text, text)? {
         Outcome::Filled(metadata) => Some(metadata),
-        Outcome::Changed | Outcome::Gone | Outcome::NotStored => None,
+        Outcome::Changed | Outcome::Gone | Outcome::NotStored | Outcome::Interrupted => None,
     })
 }

@@ -60,10 +60,21 @@ impl FillLog {
     ///
     /// # Errors
     /// If the log cannot be written: the file must not be filled then.
-    pub fn add(&mut self, entry: &Entry) -> Result<(), PathError> {
-        let path = percent_encode(entry.path.as_bytes(), IN_PATH);
-        let line = format!("f {} {} {} {path}\n", entry.blob, entry.oid, entry.size);
-        self.file.write_all(line.as_bytes()).context(&self.path)
+    pub fn add(&mut self, entry: Entry) -> Result<(), PathError> {
+        self.add_all([entry])
+    }
+
+    /// Adds many files in one write.
+    ///
+    /// # Errors
+    /// As [`Self::add`].
+    pub fn add_all(&mut self, entries: impl IntoIterator<Item = Entry>) -> Result<(), PathError> {
+        let mut lines = String::new();
+        for Entry { blob, oid, size, path } in entries {
+            let path = percent_encode(path.as_bytes(), IN_PATH);
+            lines.push_str(&format!("f {blob} {oid} {size} {path}\n"));
+        }
+        self.file.write_all(lines.as_bytes()).context(&self.path)
     }
 
     /// Makes the log safe from power loss, before the first file is touched.
@@ -157,7 +168,7 @@ mod tests {
         };
         assert!(read_all(dir.path()).expect("absent").is_empty());
         let mut log = FillLog::begin(dir.path(), &index).expect("begins");
-        log.add(&entry).expect("writes");
+        log.add(entry.clone()).expect("writes");
         log.sync().expect("syncs");
         let found = read_all(dir.path()).expect("reads").pop().expect("one");
         assert!(found.is_running);

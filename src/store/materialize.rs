@@ -6,10 +6,16 @@ use std::path::Path;
 
 use super::{Error, Store};
 use crate::digest::Hasher;
+use crate::fail_point;
 use crate::fs::beneath::Parent;
 use crate::fs::{IoContext as _, Shared, platform};
 use crate::oid::Oid;
 use crate::repo_path::RepoPath;
+
+/// So much is copied before somebody is told: without hashing, where the system does it in no time, and
+/// with.
+const SHARED_BYTES: u64 = 64 << 20;
+const HASHED_BYTES: u64 = 4 << 20;
 
 /// What came of putting content in the place of a pointer.
 #[derive(Debug)]
@@ -22,12 +28,15 @@ pub enum Outcome {
     Gone,
     /// The object is not in the store.
     NotStored,
+    /// Somebody asked to stop; the file is as it was.
+    Interrupted,
 }
 
 impl Store {
     /// Replaces the file at `path` by the object's content, if the file is exactly `pointer`.
     ///
-    /// The content is verified on the way. See [`Store::replace_text`] for how the file is replaced.
+    /// The content is verified on the way; `advanced` hears of bytes that were copied, and stops the
+    /// copying with false. See [`Store::replace_text`] for how the file is replaced.
     ///
     /// # Errors
     /// [`Error::Damaged`], or if reading or writing fails.
@@ -38,15 +47,17 @@ impl Store {
         pointer: &[u8],
         oid: Oid,
         size: u64,
+        advanced: &dyn Fn(u64) -> bool,
     ) -> Result<Outcome, Error> {
-        self.replace(work_tree, path, pointer, &mut |target| {
+        self.replace(work_tree, path, pointer, &|target| {
             let Some(mut source) = self.open(oid)? else {
-                return Ok(false);
+                return Ok(Some(Outcome::NotStored));
             };
-            let shown = || crate::repo_path::join(work_tree, path);
-            match self.copy_verified(&mut source, target, oid, size).context(shown())? {
-                true => Ok(true),
-                false => Err(self.damaged(oid)?),
+            let shown = crate::repo_path::join(work_tree, path);
+            match self.copy_verified(&mut source, target, oid, size, advanced).context(shown)? {
+                Copied::Good => Ok(None),
+                Copied::Damaged => Err(self.damaged(oid)?),
+                Copied::Interrupted => Ok(Some(Outcome::Interrupted)),
             }
         })
     }
@@ -67,20 +78,20 @@ impl Store {
         old: &[u8],
         new: &[u8],
     ) -> Result<Outcome, Error> {
-        self.replace(work_tree, path, old, &mut |target| {
+        self.replace(work_tree, path, old, &|target| {
             target.write_all(new).context(crate::repo_path::join(work_tree, path))?;
-            Ok(true)
+            Ok(None)
         })
     }
 
-    /// Replaces a file that is exactly `expected` by what `write` writes; that says false if there is
-    /// nothing to write.
+    /// Replaces a file that is exactly `expected` by what `write` writes, unless that says how it ended
+    /// without.
     fn replace(
         &self,
         work_tree: &Path,
         path: &RepoPath,
         expected: &[u8],
-        write: &mut dyn FnMut(&mut File) -> Result<bool, Error>,
+        write: &dyn Fn(&mut File) -> Result<Option<Outcome>, Error>,
     ) -> Result<Outcome, Error> {
         let shown = crate::repo_path::join(work_tree, path);
         let Some(parent) = Parent::open(work_tree, path).context(&shown)? else {
@@ -93,8 +104,8 @@ impl Store {
         let folder = shown.parent().unwrap_or(work_tree);
         let near = if platform::same_file_system(&tmp, folder) { tmp.as_path() } else { folder };
         let mut staged = crate::fs::stage(near, Shared::Yes)?;
-        if !write(staged.as_file_mut())? {
-            return Ok(Outcome::NotStored);
+        if let Some(outcome) = write(staged.as_file_mut())? {
+            return Ok(outcome);
         }
         platform::copy_executable(&before, staged.as_file()).context(&shown)?;
         if let Ok(modified) = before.modified() {
@@ -104,6 +115,7 @@ impl Store {
         if !same_file(pointer_file(&parent, expected).context(&shown)?.as_ref(), &before) {
             return Ok(Outcome::Changed);
         }
+        fail_point::reach("fill-copied");
         if !parent.swap_in(staged.path(), &before).context(&shown)? {
             return Ok(Outcome::Changed);
         }
@@ -111,24 +123,46 @@ impl Store {
         Ok(Outcome::Filled(metadata))
     }
 
-    /// Copies an object to a file; false if it turns out to be another. What this process has
-    /// verified before is copied without hashing it again, by sharing its blocks where that works.
+    /// Copies an object to a file and verifies it. What this process has verified before is copied
+    /// without hashing it again, by sharing its blocks where that works.
     fn copy_verified(
         &self,
         source: &mut File,
         target: &mut File,
         oid: Oid,
         size: u64,
-    ) -> io::Result<bool> {
+        advanced: &dyn Fn(u64) -> bool,
+    ) -> io::Result<Copied> {
         let metadata = source.metadata()?;
-        if metadata.len() == size && self.is_verified(oid, &metadata) {
-            return Ok(io::copy(source, target)? == size);
-        }
+        let is_verified = metadata.len() == size && self.is_verified(oid, &metadata);
         let mut hasher = Hasher::default();
-        super::copy_hashing(&mut source.take(size + 1), target, &mut hasher)?;
-        let hashed = hasher.finish();
-        Ok(hashed.oid == oid && hashed.size == size)
+        let mut copied = 0;
+        loop {
+            let piece = &mut source.take(if is_verified { SHARED_BYTES } else { HASHED_BYTES });
+            let count = match is_verified {
+                true => io::copy(piece, target)?,
+                false => super::copy_hashing(piece, target, &mut hasher)?,
+            };
+            copied += count;
+            fail_point::reach("fill-copying");
+            // More than there should be is found out without reading it all.
+            if count == 0 || copied > size {
+                break;
+            }
+            if !advanced(count) {
+                return Ok(Copied::Interrupted);
+            }
+        }
+        let is_good = copied == size && (is_verified || hasher.finish().oid == oid);
+        Ok(if is_good { Copied::Good } else { Copied::Damaged })
     }
+}
+
+/// What came of copying an object.
+enum Copied {
+    Good,
+    Damaged,
+    Interrupted,
 }
 
 /// Returns the file's stat data if it is exactly the pointer.

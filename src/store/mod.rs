@@ -288,7 +288,7 @@ impl Store {
     }
 }
 
-/// Copies what is left of `file` while hashing it; returns the digest of what was copied.
+/// Copies what is left of `file` while hashing it; returns how many bytes these were.
 ///
 /// # Errors
 /// Those of reading and writing.
@@ -296,12 +296,14 @@ pub(crate) fn copy_hashing(
     file: &mut dyn io::Read,
     target: &mut dyn io::Write,
     hasher: &mut Hasher,
-) -> io::Result<()> {
+) -> io::Result<u64> {
     let mut buffer = vec![0; COPY_BUFFER_BYTES];
+    let mut copied = 0;
     loop {
         match file.read(&mut buffer) {
-            Ok(0) => return Ok(()),
+            Ok(0) => return Ok(copied),
             Ok(count) => {
+                copied += count as u64;
                 hasher.update(&buffer[..count]);
                 target.write_all(&buffer[..count])?;
             }

@@ -127,8 +127,13 @@ fn materializing_keeps_mode_and_time_and_spares_changed_files() {
     std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o755)).expect("sets");
     let then = std::time::SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000);
     File::open(&file).expect("opens").set_modified(then).expect("sets");
-    let fill = |pointer: &[u8]| store.materialize(&tree, &path, pointer, oid, 7).expect("works");
+    let fill = |pointer: &[u8]| {
+        store.materialize(&tree, &path, pointer, oid, 7, &|_| true).expect("works")
+    };
     assert!(matches!(fill(b"another"), Outcome::Changed));
+    let stopped = store.materialize(&tree, &path, b"pointer", oid, 7, &|_| false).expect("works");
+    assert!(matches!(stopped, Outcome::Interrupted));
+    assert_eq!(std::fs::read(&file).expect("reads"), b"pointer");
     assert!(matches!(fill(b"pointer"), Outcome::Filled(_)));
     let metadata = std::fs::metadata(&file).expect("there");
     assert_eq!(std::fs::read(&file).expect("reads"), b"content");

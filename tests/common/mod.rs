@@ -2,6 +2,7 @@
 
 mod lake;
 pub(crate) mod s3;
+pub(crate) mod stops;
 mod trees;
 
 use std::ffi::{OsStr, OsString};
