@@ -61,7 +61,6 @@ const HOMES: &[(&str, &[&str])] = &[
     ("clap_complete::", &["cli/", "commands/"]),
     ("toml::", &["config/"]),
     ("toml_edit::", &["config/"]),
-    ("indicatif::", &["ui/"]),
     ("tokio::", &["lake/s3/"]),
     ("aws_config::", &["lake/s3/"]),
     ("aws_sdk_s3::", &["lake/s3/"]),

@@ -21,6 +21,7 @@ mod merges;
 mod names;
 mod processes;
 mod proofs;
+mod progress;
 mod pushes;
 mod remote_add;
 mod remote_remove;

@@ -91,6 +91,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         }
     };
     let result = dispatch(cli.command, &context);
+    ui.close();
     error::report(&ui, &context.cancel, result)
 }
 

@@ -10,6 +10,7 @@ use crate::filter::finish::{self, Summary};
 use crate::filter::session::{self, Surroundings};
 use crate::filter::smudge::{self, Blob};
 use crate::fs::platform;
+use crate::repo::Caller;
 use crate::repo_path::RepoPath;
 
 /// Serve git as a long-running filter, on stdin and stdout
@@ -36,7 +37,12 @@ pub struct SmudgeArgs {
 /// If the other side is no git, or the clone cannot be opened.
 pub fn process(context: &Context, _: &ProcessArgs) -> super::Result {
     let (input, output) = platform::raw_streams()?;
+    let caller = Caller::of_this_process();
+    if caller.is_quiet {
+        context.ui.hide_progress();
+    }
     let surroundings = Surroundings {
+        caller,
         folder: context.folder.clone(),
         reporter: Arc::clone(&context.ui) as Arc<_>,
         cancel: context.cancel.clone(),

@@ -12,6 +12,7 @@ use super::protocol::{Command, Connection, Request, Status};
 use super::smudge::{self, Blob, Content};
 use crate::config::file::Unknown;
 use crate::pointer::Pointer;
+use crate::repo::Caller;
 use crate::repo_path::RepoPath;
 use crate::transfer::Cancel;
 use crate::transfer::download::Failure;
@@ -26,6 +27,8 @@ pub struct Surroundings {
     pub reporter: Arc<dyn Reporter>,
     /// Set by Ctrl-C.
     pub cancel: Cancel,
+    /// What is known of git.
+    pub caller: Caller,
 }
 
 /// Serves git until it closes the pipe, then makes good what must not wait.
@@ -40,6 +43,8 @@ pub fn serve(
     output: impl Write,
     surroundings: &Surroundings,
 ) -> Result<(), Error> {
+    let reporter = Arc::clone(&surroundings.reporter);
+    let output = Turns { output, reporter, is_alone: surroundings.caller.prints_nothing };
     let mut connection = Connection::new(input, output);
     connection.handshake()?;
     let first = match connection.next_request() {
@@ -71,6 +76,9 @@ pub fn serve(
         site: &site,
     };
     let outcome = session.run(first);
+    // git has said what it had to say, and waits.
+    surroundings.reporter.resume();
+    surroundings.reporter.end();
     let Session { mut cleaner, mut summary, has_cleaned, large, .. } = session;
     cleaner.remember();
     finish::sync(&site, has_cleaned);
@@ -115,6 +123,43 @@ struct Session<'a, R, W: Write> {
     has_cleaned: bool,
 }
 
+/// git's end of the pipe. git writes to the terminal between our answer and its next request, and at no
+/// other time: progress makes room before each answer, unless git is known to print nothing.
+struct Turns<W> {
+    output: W,
+    reporter: Arc<dyn Reporter>,
+    is_alone: bool,
+}
+
+impl<W: Write> Write for Turns<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if !self.is_alone {
+            self.reporter.pause();
+        }
+        self.output.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.output.flush()
+    }
+}
+
+/// Content that git sends, of which somebody hears.
+struct Counted<'a, R, W: Write> {
+    connection: &'a mut Connection<R, W>,
+    reporter: &'a dyn Reporter,
+}
+
+impl<R: Read, W: Write> Chunks for Counted<'_, R, W> {
+    fn next_chunk(&mut self) -> io::Result<Option<&[u8]>> {
+        let chunk = self.connection.content()?;
+        if let Some(chunk) = chunk {
+            self.reporter.hashed(0, chunk.len() as u64);
+        }
+        Ok(chunk)
+    }
+}
+
 impl<R: Read, W: Write> Chunks for Connection<R, W> {
     fn next_chunk(&mut self) -> io::Result<Option<&[u8]>> {
         self.content()
@@ -125,6 +170,7 @@ impl<R: Read, W: Write> Session<'_, R, W> {
     fn run(&mut self, first: Request) -> io::Result<()> {
         let mut next = Some(first);
         while let Some(request) = next {
+            self.site.reporter.resume();
             self.serve_one(request)?;
             next = self.connection.next_request()?;
         }
@@ -149,10 +195,16 @@ impl<R: Read, W: Write> Session<'_, R, W> {
 
     fn clean(&mut self, path: &RepoPath) -> io::Result<()> {
         self.has_cleaned = true;
-        match self.cleaner.clean(path, &mut self.connection) {
+        let reporter = &*self.site.reporter;
+        let mut content = Counted { connection: &mut self.connection, reporter };
+        let cleaned = self.cleaner.clean(path, &mut content);
+        reporter.hashed(1, 0);
+        match cleaned {
             Ok(bytes) => self.connection.answer(&bytes),
             Err(super::clean::Error::Stream(error)) => Err(error),
             Err(error) => {
+                // git names the path, too.
+                reporter.pause();
                 self.summary.refused(path, &error);
                 self.connection.answer_status(Status::Error)
             }

@@ -328,3 +328,16 @@ pub fn raw_streams() -> io::Result<(File, File)> {
     let output = io::stdout().as_handle().try_clone_to_owned()?;
     Ok((File::from(input), File::from(output)))
 }
+
+/// Returns how many columns the terminal that stderr is has, if it is one and says so.
+#[cfg(unix)]
+pub fn terminal_width() -> Option<usize> {
+    let size = rustix::termios::tcgetwinsize(io::stderr()).ok()?;
+    Some(usize::from(size.ws_col)).filter(|columns| *columns > 0)
+}
+
+/// Returns how many columns the terminal that stderr is has, if it is one and says so.
+#[cfg(not(unix))]
+pub fn terminal_width() -> Option<usize> {
+    None
+}

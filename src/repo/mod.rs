@@ -12,6 +12,7 @@ use crate::fs::PathError;
 
 pub mod attributes;
 mod blob_id;
+mod caller;
 pub mod credential;
 mod environment;
 pub mod gitconfig;
@@ -31,6 +32,7 @@ mod tests;
 mod values;
 
 pub use blob_id::BlobId;
+pub use caller::Caller;
 pub use environment::Environment;
 pub use objects::Blob;
 

@@ -3,6 +3,8 @@
 /// What a progress line is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Activity {
+    /// git's content is hashed and stored; nobody knows how much is to come.
+    Hashing,
     /// Objects go to lakes.
     Uploading,
     /// Objects come from lakes.
@@ -22,8 +24,17 @@ pub trait Reporter: Send + Sync {
     /// Hears that an object is done, well or not.
     fn finished_object(&self);
 
+    /// Hears that so many more files and bytes of git's were hashed, without having expected them.
+    fn hashed(&self, files: u64, bytes: u64);
+
     /// Hears that nothing moves any more; whatever was shown goes away.
     fn end(&self);
+
+    /// Hears that somebody else may write to the terminal; whatever was shown goes away for now.
+    fn pause(&self);
+
+    /// Hears that nobody else writes to the terminal any more.
+    fn resume(&self);
 
     /// Tells a person something, as one line.
     fn warn(&self, text: &str);
@@ -40,7 +51,13 @@ impl Reporter for Silent {
 
     fn finished_object(&self) {}
 
+    fn hashed(&self, _: u64, _: u64) {}
+
     fn end(&self) {}
+
+    fn pause(&self) {}
+
+    fn resume(&self) {}
 
     fn warn(&self, _: &str) {}
 }

@@ -4,14 +4,17 @@
 //! before it can reach a terminal.
 
 use std::io::{self, IsTerminal as _, Write as _};
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex, MutexGuard};
 
 pub mod escape;
 mod progress;
 pub mod size;
+mod terminal;
 
-use progress::Progress;
+use progress::{Progress, Shown};
+use terminal::Terminal;
 
+use crate::config::env;
 use crate::transfer::report::{Activity, Reporter};
 
 /// How much is said on stderr.
@@ -26,14 +29,32 @@ pub enum Verbosity {
 /// Talks to the person in front of the terminal.
 pub struct Ui {
     verbosity: Verbosity,
-    progress: Mutex<Progress>,
+    /// Whether lines on stderr can be rewritten.
+    is_terminal: bool,
+    progress: Arc<Mutex<Progress>>,
 }
 
 impl Ui {
     /// Prepares to talk; `progress_file` gets progress lines for machines.
     pub fn new(verbosity: Verbosity, progress_file: Option<std::path::PathBuf>) -> Self {
-        let is_shown = verbosity == Verbosity::Normal && io::stderr().is_terminal();
-        Self { verbosity, progress: Mutex::new(Progress::new(is_shown, progress_file)) }
+        let is_terminal = io::stderr().is_terminal() && !is_dumb(env::text("TERM"));
+        let shown = match verbosity {
+            Verbosity::Quiet => Shown::Nowhere,
+            Verbosity::Normal if is_terminal => Shown::OnTerminal(Terminal::stderr()),
+            Verbosity::Normal => Shown::AsLines(Box::new(io::stderr())),
+        };
+        let progress = Arc::new(Mutex::new(Progress::new(shown, progress_file)));
+        Self { verbosity, is_terminal, progress }
+    }
+
+    /// Shows no progress to people from now on.
+    pub fn hide_progress(&self) {
+        self.progress().hide();
+    }
+
+    /// Takes progress away that nobody ended.
+    pub fn close(&self) {
+        self.progress().close();
     }
 
     /// Prints one record of data to stdout, as it is.
@@ -67,32 +88,60 @@ impl Ui {
     }
 
     fn line(&self, prefix: &str, text: &str) {
-        let progress = self.progress.lock().expect("no holder panics");
-        progress.suspend(|| {
-            let mut stderr = io::stderr().lock();
-            // In the filter the terminal is git's, which may have left a progress line unfinished.
-            let clear = if stderr.is_terminal() { "\r\x1b[K" } else { "" };
-            // stderr may be closed; there is nobody left to tell.
-            drop(writeln!(stderr, "{clear}{prefix}{}", escape::for_terminal(text)));
-        });
+        let mut progress = self.progress();
+        progress.erase();
+        // In the filter the terminal is git's, which may have left a progress line unfinished.
+        let clear = if self.is_terminal { "\r\x1b[K" } else { "" };
+        // stderr may be closed; there is nobody left to tell.
+        drop(writeln!(io::stderr(), "{clear}{prefix}{}", escape::for_terminal(text)));
     }
+
+    fn progress(&self) -> MutexGuard<'_, Progress> {
+        self.progress.lock().expect("no holder panics")
+    }
+
+    /// Passes news on, and sees to it that progress is drawn also when there are none.
+    fn tell(&self, news: impl FnOnce(&mut Progress)) {
+        let mut progress = self.progress();
+        news(&mut progress);
+        if progress.wants_ticker() {
+            progress::tick(&self.progress);
+        }
+    }
+}
+
+/// Returns true if the terminal cannot rewrite a line, as git finds out (`is_terminal_dumb`).
+fn is_dumb(term: Option<String>) -> bool {
+    term.map_or(cfg!(unix), |term| term == "dumb")
 }
 
 impl Reporter for Ui {
     fn expect(&self, activity: Activity, objects: u64, bytes: u64) {
-        self.progress.lock().expect("no holder panics").expect(activity, objects, bytes);
+        self.tell(|progress| progress.expect(activity, objects, bytes));
     }
 
     fn moved(&self, bytes: u64) {
-        self.progress.lock().expect("no holder panics").moved(bytes);
+        self.progress().moved(bytes);
     }
 
     fn finished_object(&self) {
-        self.progress.lock().expect("no holder panics").finished_object();
+        self.progress().finished_object();
+    }
+
+    fn hashed(&self, files: u64, bytes: u64) {
+        self.tell(|progress| progress.hashed(files, bytes));
     }
 
     fn end(&self) {
-        self.progress.lock().expect("no holder panics").end();
+        self.progress().end();
+    }
+
+    fn pause(&self) {
+        self.progress().pause();
+    }
+
+    fn resume(&self) {
+        self.progress().resume();
     }
 
     fn warn(&self, text: &str) {

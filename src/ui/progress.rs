@@ -1,142 +1,261 @@
-//! One line that shows what is moving.
+//! What is moving, shown as one line that changes.
 //!
-//! On a terminal only, after a quarter of a second, erased at the end. In the filter stderr is git's
-//! own, whose progress rewrites its line too: the line is cleared before it is drawn.
+//! On a terminal after a quarter of a second, erased at the end; elsewhere as a line of its own now and
+//! then, when it takes long. Costs one look at the clock for each piece of news.
 
 use std::fs::{File, OpenOptions};
-use std::io::Write as _;
+use std::io::Write;
 use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-
 use super::size::human;
+use super::terminal::Terminal;
 use crate::transfer::report::Activity;
 
-/// Nothing is shown before this.
+/// Nothing is shown on a terminal before this.
 const DELAY: Duration = Duration::from_millis(250);
-/// Redraws a second.
-const REDRAWS: u8 = 15;
+/// Between two drawings: 15 a second.
+const REDRAW_INTERVAL: Duration = Duration::from_millis(66);
+/// Between two looks at whether there is something to draw, when there is no news.
+const TICK: Duration = Duration::from_millis(200);
+/// Before the first line where there is no terminal, and between further ones.
+const FIRST_PLAIN: Duration = Duration::from_secs(10);
+const NEXT_PLAIN: Duration = Duration::from_secs(30);
 /// Between two lines for machines.
 const MACHINE_INTERVAL: Duration = Duration::from_millis(100);
 
+/// Where progress is shown.
+pub(super) enum Shown {
+    /// As a line that is drawn again and again.
+    OnTerminal(Terminal),
+    /// As lines now and then.
+    AsLines(Box<dyn Write + Send>),
+    /// To no person.
+    Nowhere,
+}
+
 /// The state of the progress line.
 pub(super) struct Progress {
-    is_shown: bool,
-    bar: Option<ProgressBar>,
-    begin: Option<Instant>,
-    activity: Option<Activity>,
+    shown: Shown,
+    machine: Option<File>,
+    work: Option<Work>,
+    /// Whether somebody else may be writing to the terminal.
+    is_paused: bool,
+    has_ticker: bool,
+    last_drawn: Option<Instant>,
+    last_machine_line: Option<Instant>,
+}
+
+/// What is under way.
+struct Work {
+    activity: Activity,
+    begin: Instant,
+    last_plain: Option<Instant>,
     objects: u64,
     objects_done: u64,
     bytes: u64,
     bytes_done: u64,
-    machine: Option<File>,
-    last_machine_line: Option<Instant>,
 }
 
 impl Progress {
-    pub(super) fn new(is_shown: bool, machine: Option<PathBuf>) -> Self {
+    pub(super) fn new(shown: Shown, machine: Option<PathBuf>) -> Self {
         // Like a missing terminal, a file that cannot be written means no progress.
         let open = |path: PathBuf| OpenOptions::new().append(true).create(true).open(path).ok();
         Self {
-            is_shown,
-            bar: None,
-            begin: None,
-            activity: None,
-            objects: 0,
-            objects_done: 0,
-            bytes: 0,
-            bytes_done: 0,
+            shown,
             machine: machine.filter(|path| path.is_absolute()).and_then(open),
+            work: None,
+            is_paused: false,
+            has_ticker: false,
+            last_drawn: None,
             last_machine_line: None,
         }
     }
 
     pub(super) fn expect(&mut self, activity: Activity, objects: u64, bytes: u64) {
-        self.activity = Some(activity);
-        self.objects += objects;
-        self.bytes += bytes;
-        self.begin.get_or_insert_with(Instant::now);
-        self.draw();
+        let now = Instant::now();
+        if self.work.as_ref().is_some_and(|work| work.activity != activity) {
+            self.close();
+        }
+        let work = self.work.get_or_insert_with(|| Work::begin(activity, now));
+        work.objects += objects;
+        work.bytes += bytes;
+        self.show(now);
     }
 
     pub(super) fn moved(&mut self, bytes: u64) {
-        self.bytes_done += bytes;
-        self.draw();
+        if let Some(work) = &mut self.work {
+            work.bytes_done += bytes;
+            self.show(Instant::now());
+        }
     }
 
     pub(super) fn finished_object(&mut self) {
-        self.objects_done += 1;
-        self.draw();
+        if let Some(work) = &mut self.work {
+            work.objects_done += 1;
+            self.show(Instant::now());
+        }
     }
 
+    /// Hashing has no totals; while something else moves it is not told.
+    pub(super) fn hashed(&mut self, objects: u64, bytes: u64) {
+        let now = Instant::now();
+        let work = self.work.get_or_insert_with(|| Work::begin(Activity::Hashing, now));
+        if work.activity == Activity::Hashing {
+            work.objects += objects;
+            work.objects_done += objects;
+            work.bytes += bytes;
+            work.bytes_done += bytes;
+            self.show(now);
+        }
+    }
+
+    /// Ends what is under way, unless somebody else still waits for objects of the same kind.
     pub(super) fn end(&mut self) {
-        self.write_machine_line(true);
-        if let Some(bar) = self.bar.take() {
-            bar.finish_and_clear();
-        }
-        self.begin = None;
-        (self.objects, self.objects_done, self.bytes, self.bytes_done) = (0, 0, 0, 0);
-    }
-
-    /// Takes the line away while something else is printed.
-    pub(super) fn suspend(&self, print: impl FnOnce()) {
-        match &self.bar {
-            Some(bar) => bar.suspend(print),
-            None => print(),
+        if self.work.as_ref().is_some_and(|work| work.objects_done >= work.objects) {
+            self.close();
         }
     }
 
-    fn draw(&mut self) {
-        self.write_machine_line(false);
-        if !self.is_shown || self.begin.is_none_or(|begin| begin.elapsed() < DELAY) {
-            return;
-        }
-        let line = self.line();
-        let bar = self.bar.get_or_insert_with(|| {
-            let target = ProgressDrawTarget::stderr_with_hz(REDRAWS);
-            let bar = ProgressBar::with_draw_target(None, target);
-            bar.with_style(ProgressStyle::with_template("{wide_msg}").expect("a good template"))
-        });
-        bar.set_message(line);
-        bar.tick();
+    /// Ends what is under way.
+    pub(super) fn close(&mut self) {
+        self.write_machine_line(Instant::now(), true);
+        self.work = None;
+        self.last_machine_line = None;
+        self.erase();
     }
 
-    /// Words what is done, what is to be done, how fast, and how long it will take.
-    fn line(&self) -> String {
-        let elapsed = self.begin.map_or(0.0, |begin| begin.elapsed().as_secs_f64()).max(0.001);
-        let rate = self.bytes_done as f64 / elapsed;
-        let left = self.bytes.saturating_sub(self.bytes_done) as f64 / rate.max(1.0);
-        // What is uploaded is stored and written down as owed: stopping loses nothing.
-        let is_upload = self.activity == Some(Activity::Uploading);
-        let note = if is_upload { " (Ctrl-C is safe)" } else { "" };
-        format!(
-            "{} {}/{} files, {} of {}, {}/s, {} left{note}",
-            word(self.activity),
-            self.objects_done,
-            self.objects,
-            human(self.bytes_done),
-            human(self.bytes.max(self.bytes_done)),
-            human(rate as u64),
-            duration(left as u64),
-        )
+    /// Takes the line away until [`Self::resume`].
+    pub(super) fn pause(&mut self) {
+        self.is_paused = true;
+        self.erase();
+    }
+
+    pub(super) fn resume(&mut self) {
+        if std::mem::take(&mut self.is_paused) && self.work.is_some() {
+            self.show(Instant::now());
+        }
+    }
+
+    /// Shows nothing to people from now on.
+    pub(super) fn hide(&mut self) {
+        self.erase();
+        self.shown = Shown::Nowhere;
+    }
+
+    /// Takes the line away, so that something else can be printed; the next news draws it again.
+    pub(super) fn erase(&mut self) {
+        if let Shown::OnTerminal(terminal) = &mut self.shown {
+            terminal.erase();
+        }
+    }
+
+    /// Returns true if somebody has to call [`tick`] from now on.
+    pub(super) fn wants_ticker(&mut self) -> bool {
+        let Some(work) = &self.work else { return false };
+        let is_shown = !matches!(self.shown, Shown::Nowhere);
+        // git starts the filter for many small things: no thread for these.
+        let is_long = work.activity != Activity::Hashing || work.begin.elapsed() >= DELAY;
+        is_shown && is_long && !std::mem::replace(&mut self.has_ticker, true)
+    }
+
+    fn show(&mut self, now: Instant) {
+        self.write_machine_line(now, false);
+        let Some(work) = &mut self.work else { return };
+        match &mut self.shown {
+            Shown::OnTerminal(terminal) => {
+                let is_due = now.duration_since(work.begin) >= DELAY
+                    && self.last_drawn.is_none_or(|last| now - last >= REDRAW_INTERVAL);
+                if is_due && !self.is_paused {
+                    self.last_drawn = Some(now);
+                    terminal.draw(&work.line(now));
+                }
+            }
+            Shown::AsLines(output) => {
+                let is_due = match work.last_plain {
+                    None => now - work.begin >= FIRST_PLAIN,
+                    Some(last) => now - last >= NEXT_PLAIN,
+                };
+                if is_due {
+                    work.last_plain = Some(now);
+                    // Nobody may be there to read it.
+                    drop(output.write_all(format!("git-lake: {}\n", work.line(now)).as_bytes()));
+                }
+            }
+            Shown::Nowhere => {}
+        }
     }
 
     /// `<activity> <files done>/<files> <bytes done>/<bytes>`, as docs/commands.md specifies.
-    fn write_machine_line(&mut self, is_last: bool) {
-        let Some(file) = &mut self.machine else { return };
-        let is_due = self.last_machine_line.is_none_or(|last| last.elapsed() >= MACHINE_INTERVAL);
-        if (is_due || is_last) && self.begin.is_some() {
-            self.last_machine_line = Some(Instant::now());
-            let verb = word(self.activity).to_ascii_lowercase();
+    fn write_machine_line(&mut self, now: Instant, is_last: bool) {
+        let (Some(file), Some(work)) = (&mut self.machine, &self.work) else { return };
+        let is_due = self.last_machine_line.is_none_or(|last| now - last >= MACHINE_INTERVAL);
+        if is_due || is_last {
+            self.last_machine_line = Some(now);
+            let verb = word(work.activity).to_ascii_lowercase();
             let line = format!(
                 "{verb} {}/{} {}/{}\n",
-                self.objects_done, self.objects, self.bytes_done, self.bytes
+                work.objects_done, work.objects, work.bytes_done, work.bytes
             );
             if file.write_all(line.as_bytes()).is_err() {
                 self.machine = None;
             }
         }
+    }
+}
+
+/// Draws as long as something is under way, since a transfer that stands still brings no news.
+pub(super) fn tick(progress: &Arc<Mutex<Progress>>) {
+    let progress = Arc::downgrade(progress);
+    std::thread::spawn(move || {
+        loop {
+            std::thread::sleep(TICK);
+            let Some(progress) = progress.upgrade() else { return };
+            let mut progress = progress.lock().expect("no holder panics");
+            if progress.work.is_none() {
+                progress.has_ticker = false;
+                return;
+            }
+            progress.show(Instant::now());
+        }
+    });
+}
+
+impl Work {
+    fn begin(activity: Activity, now: Instant) -> Self {
+        let (objects, objects_done, bytes, bytes_done) = (0, 0, 0, 0);
+        Self { activity, begin: now, last_plain: None, objects, objects_done, bytes, bytes_done }
+    }
+
+    /// Words what is done, what is to be done, how fast, and how long it will take, in ASCII.
+    fn line(&self, now: Instant) -> String {
+        let elapsed = now.duration_since(self.begin).as_secs_f64().max(0.001);
+        let rate = self.bytes_done as f64 / elapsed;
+        let speed = match self.bytes_done {
+            0 => String::new(),
+            _ => format!(", {}/s", human(rate as u64)),
+        };
+        let word = word(self.activity);
+        if self.activity == Activity::Hashing {
+            let files = if self.objects_done == 1 { "file" } else { "files" };
+            return format!("{word} {} {files}, {}{speed}", self.objects_done, human(self.bytes));
+        }
+        let left = self.bytes.saturating_sub(self.bytes_done) as f64 / rate.max(1.0);
+        let left = match self.bytes_done {
+            0 => String::new(),
+            _ => format!(", {} left", duration(left as u64)),
+        };
+        // What is uploaded is stored and written down as owed: stopping loses nothing.
+        let is_upload = self.activity == Activity::Uploading;
+        let note = if is_upload { " (Ctrl-C is safe)" } else { "" };
+        format!(
+            "{word} {}/{} files, {} of {}{speed}{left}{note}",
+            self.objects_done,
+            self.objects,
+            human(self.bytes_done),
+            human(self.bytes.max(self.bytes_done)),
+        )
     }
 }
 
@@ -149,36 +268,150 @@ fn duration(seconds: u64) -> String {
     }
 }
 
-fn word(activity: Option<Activity>) -> &'static str {
+fn word(activity: Activity) -> &'static str {
     match activity {
-        Some(Activity::Uploading) => "Uploading",
-        Some(Activity::Downloading) => "Downloading",
-        Some(Activity::Filling) | None => "Filling",
+        Activity::Hashing => "Hashing",
+        Activity::Uploading => "Uploading",
+        Activity::Downloading => "Downloading",
+        Activity::Filling => "Filling",
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::mpsc::{Receiver, Sender, channel};
+
     use super::*;
+
+    /// What was written, piece by piece.
+    struct Pieces(Sender<String>);
+
+    impl Write for Pieces {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.send(String::from_utf8_lossy(bytes).into_owned()).expect("somebody listens");
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn on_terminal() -> (Progress, Receiver<String>) {
+        let (sender, pieces) = channel();
+        let terminal = Terminal::new(Box::new(Pieces(sender)), || Some(30));
+        (Progress::new(Shown::OnTerminal(terminal), None), pieces)
+    }
+
+    /// As if it had all begun so long ago.
+    fn age(progress: &mut Progress, seconds: u64) {
+        let then = Instant::now().checked_sub(Duration::from_secs(seconds)).expect("long ago");
+        let work = progress.work.as_mut().expect("something moves");
+        work.begin = then;
+        work.last_plain = work.last_plain.map(|_| then);
+        progress.last_drawn = None;
+    }
 
     #[test]
     fn the_line_counts_from_the_beginning_and_not_from_its_first_show() {
-        let mut progress = Progress::new(false, None);
+        let mut progress = Progress::new(Shown::Nowhere, None);
         progress.expect(Activity::Uploading, 4, 4 << 30);
-        progress.begin = Instant::now().checked_sub(Duration::from_secs(10));
+        age(&mut progress, 10);
+        let line =
+            |progress: &Progress| progress.work.as_ref().map(|work| work.line(Instant::now()));
+        let begin = line(&progress).expect("a line");
+        assert_eq!(begin, "Uploading 0/4 files, 0 bytes of 4.0 GiB (Ctrl-C is safe)");
         progress.moved(1 << 30);
         progress.finished_object();
-        let line = progress.line();
+        let line = line(&progress).expect("a line");
         let start = "Uploading 1/4 files, 1.0 GiB of 4.0 GiB, 10";
         assert!(line.starts_with(start) && line.ends_with(" left (Ctrl-C is safe)"), "{line}");
         assert!(line.contains(" 30 s left") || line.contains(" 29 s left"), "{line}");
     }
 
     #[test]
+    fn a_line_is_cut_at_the_edge_drawn_rarely_and_erased_at_the_end() {
+        let (mut progress, pieces) = on_terminal();
+        progress.expect(Activity::Downloading, 1, 10);
+        progress.moved(1);
+        assert_eq!(pieces.try_iter().count(), 0, "not before a quarter of a second");
+        age(&mut progress, 1);
+        progress.moved(1);
+        progress.moved(1);
+        let drawn: Vec<String> = pieces.try_iter().collect();
+        assert_eq!(drawn, ["\rDownloading 0/1 files, 2 byte\x1b[K"]);
+        progress.finished_object();
+        progress.end();
+        assert_eq!(pieces.try_iter().collect::<Vec<_>>(), ["\r\x1b[K"]);
+    }
+
+    #[test]
+    fn while_git_may_write_nothing_is_drawn() {
+        let (mut progress, pieces) = on_terminal();
+        progress.expect(Activity::Downloading, 1, 10);
+        age(&mut progress, 1);
+        progress.moved(1);
+        assert_eq!(pieces.try_iter().count(), 1);
+        progress.pause();
+        assert_eq!(pieces.try_iter().collect::<Vec<_>>(), ["\r\x1b[K"]);
+        progress.last_drawn = None;
+        progress.moved(1);
+        progress.pause();
+        assert_eq!(pieces.try_iter().count(), 0);
+        progress.resume();
+        assert_eq!(pieces.try_iter().count(), 1);
+    }
+
+    #[test]
+    fn without_a_terminal_there_is_a_line_now_and_then() {
+        let (sender, pieces) = channel();
+        let mut progress = Progress::new(Shown::AsLines(Box::new(Pieces(sender))), None);
+        progress.expect(Activity::Filling, 1, 1 << 20);
+        age(&mut progress, 9);
+        progress.moved(1);
+        assert_eq!(pieces.try_iter().count(), 0);
+        age(&mut progress, 11);
+        progress.moved(1 << 19);
+        progress.moved(1);
+        let lines: Vec<String> = pieces.try_iter().collect();
+        assert!(
+            lines[0].starts_with("git-lake: Filling 0/1 files, 512 KiB of 1.0 MiB"),
+            "{lines:?}"
+        );
+        assert!(lines[0].ends_with(" s left\n") && lines.len() == 1, "{lines:?}");
+        age(&mut progress, 29);
+        progress.moved(1);
+        assert_eq!(pieces.try_iter().count(), 0);
+        age(&mut progress, 31);
+        progress.moved(1);
+        assert_eq!(pieces.try_iter().count(), 1);
+    }
+
+    #[test]
+    fn the_end_of_one_batch_is_not_that_of_another() {
+        let mut progress = Progress::new(Shown::Nowhere, None);
+        progress.expect(Activity::Downloading, 1, 10);
+        progress.expect(Activity::Downloading, 1, 10);
+        progress.finished_object();
+        progress.end();
+        assert_eq!(progress.work.as_ref().map(|work| work.objects), Some(2));
+        progress.finished_object();
+        progress.end();
+        assert!(progress.work.is_none());
+        // Hashing goes on unseen while something else moves.
+        progress.expect(Activity::Downloading, 1, 10);
+        progress.hashed(1, 5);
+        assert_eq!(progress.work.as_ref().map(|work| work.bytes), Some(10));
+        progress.close();
+        progress.hashed(1, 5);
+        assert_eq!(progress.work.as_ref().map(|work| work.bytes_done), Some(5));
+    }
+
+    #[test]
     fn machines_get_a_line_at_the_beginning_and_at_the_end() {
         let dir = tempfile::tempdir().expect("a folder");
         let path = dir.path().join("progress");
-        let mut progress = Progress::new(false, Some(path.clone()));
+        let mut progress = Progress::new(Shown::Nowhere, Some(path.clone()));
         progress.expect(Activity::Downloading, 1, 10);
         progress.moved(10);
         progress.finished_object();

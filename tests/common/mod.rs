@@ -3,6 +3,7 @@
 mod lake;
 pub(crate) mod s3;
 pub(crate) mod stops;
+pub(crate) mod terminal;
 mod trees;
 
 use std::ffi::{OsStr, OsString};
