@@ -190,6 +190,29 @@ fn what_another_status_made_of_the_index_is_healed_from_the_log() {
     a_pull_heals(&repo);
 }
 
+/// The same, with a pull in the place of the filter.
+#[test]
+fn what_another_status_made_of_the_index_during_a_pull_is_healed_from_the_log() {
+    let env = TestEnv::new();
+    let repo = before_a_switch(&env);
+    let file = repo.path.join(FILE);
+    repo.with("GIT_LAKE_SKIP_SMUDGE", "1").git(["switch", "-q", "main"]);
+    let (stopping, stop) = repo.stop_at("fill-copied");
+    let mut pull = stopping.start_program("git-lake", &["pull"]);
+    let stopped = stop.reached();
+    wait_for_next_second(&file);
+    repo.is_clean();
+    let lock = repo.git_dir().join("index.lock");
+    fs::write(&lock, "").unwrap();
+    drop(stopped);
+    wait_until("the content is there", || fs::metadata(&file).unwrap().len() == SIZE as u64);
+    pull.kill().unwrap();
+    pull.wait().unwrap();
+    fs::remove_file(&lock).unwrap();
+    assert_eq!(repo.status(), " M sub/large.bin\n");
+    a_pull_heals(&repo);
+}
+
 #[test]
 fn the_log_stays_when_the_index_cannot_be_written_after_the_files() {
     let env = TestEnv::new();
