@@ -66,8 +66,11 @@ fn a_new_branch_sends_what_the_remote_does_not_have() {
         [("copy", "2"), ("copy", "new"), ("new", "new"), ("nl\nx", "line"), ("trailing ", "blank")];
     assert_eq!(pushing.to_push(&update, "origin"), pairs(&expected));
     assert_eq!(pushing.to_push("", "origin"), []);
-    // By URL nothing is known but what the remote announces.
-    let url = pushing.repo.beside("origin.git").display().to_string();
+    // The address of a remote says as much as its name.
+    let address = pushing.repo.beside("origin.git").display().to_string();
+    assert_eq!(pushing.to_push(&update, &address), pairs(&expected));
+    // By any other address nothing is known but what the remote announces.
+    let url = format!("file://{address}");
     assert_eq!(pushing.to_push(&update, &url).len(), 6);
     let head = pushing.head();
     let update = format!("refs/heads/main {head} refs/heads/main {}\n", pushing.first);
