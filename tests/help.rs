@@ -20,6 +20,8 @@ fn help_of_every_command() {
         "status",
         "push",
         "pull",
+        "remote-add",
+        "remote-remove",
         "trust",
         "env",
         "demo",
