@@ -152,14 +152,15 @@ impl Workspace {
         let hosts = Arc::new(Hosts::new(config.clone(), Some(Box::new(helpers))));
         let rewrites = config.clone();
         let access = Arc::clone(&hosts);
-        let opener = Arc::new(Opener::new(
+        let opener = Opener::new(
             Box::new(move |location| access.access_to(location)),
             Arc::new(LakeNotes {
                 servers: ServerNotes::at(store.root()),
                 uploads: UploadNotes::at(store.root()),
             }),
             Limits { part_bytes: config.part_size, ..Limits::default() },
-        ));
+        );
+        let opener = Arc::new(opener.stopped_by(cancel.flag()));
         let opening = Arc::clone(&opener);
         let open = move |url: &LakeUrl| opening.open(url, &rewrites.rewritten(url));
         Ok(Self {

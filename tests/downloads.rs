@@ -136,7 +136,7 @@ fn one_missing_object_leaves_one_pointer() {
     let (_repo, lake) = repo(&env);
     lake.remove(noise(2, 3000));
     let (clone, ran) = clone(&env);
-    drop(ran.says("1 file left as pointers (2.bin)"));
+    drop(ran.says("1 file left as a pointer (2.bin)"));
     assert!(clone.is_pointer("2.bin"));
     clone.has("1.bin", noise(1, 3000));
     clone.is_clean_when_touched();
@@ -150,7 +150,7 @@ fn switching_branches_without_a_lake_succeeds() {
     repo.settle();
     repo.empty_store();
     lake.unmount();
-    repo.git(["switch", "-q", "side"]).says("1 file left as pointers");
+    repo.git(["switch", "-q", "side"]).says("1 file left as a pointer");
     assert!(repo.is_pointer("1.bin"));
     repo.is_clean_when_touched();
     repo.git(["switch", "-q", "main"]);

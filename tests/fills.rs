@@ -242,7 +242,7 @@ fn an_index_that_is_locked_before_the_files_leaves_pointers() {
     let said = ended(git);
     fs::remove_file(&lock).unwrap();
     assert!(
-        said.contains("1 file left as pointers (sub/large.bin): The index is locked"),
+        said.contains("1 file left as a pointer (sub/large.bin): The index is locked"),
         "{said}"
     );
     assert!(said.contains("`git lake pull`"), "{said}");

@@ -31,6 +31,7 @@ mod round_trips;
 mod s3_failures;
 mod s3_faults;
 mod s3_git;
+mod s3_interrupts;
 mod s3_keys;
 mod s3_lakes;
 mod s3_large;

@@ -183,7 +183,7 @@ fn an_object_that_is_gone_leaves_a_pointer(endpoint: &Endpoint) {
     env.install();
     let (clone, ran) = clone(&env.at("home"));
     let url = endpoint.url(&bucket);
-    let said = format!("1 file left as pointers (b.bin): it is not in `{url}`");
+    let said = format!("1 file left as a pointer (b.bin): it is not in `{url}`");
     drop(ran.says(&said).says("`git lake pull` fetches what is missing"));
     clone.has("a.bin", noise(1, 3000));
     assert!(clone.is_pointer("b.bin"));

@@ -93,7 +93,7 @@ fn settings_do_not_get_keys_of_the_environment() {
     let way_out =
         format!("asked without keys: `{host}` is not trusted with yours (`git lake trust {host}`)");
     let (clone, ran) = clone(&user, "clone");
-    drop(ran.says("1 file left as pointers (a.bin)").says(&way_out));
+    drop(ran.says("1 file left as a pointer (a.bin)").says(&way_out));
     clone.git_fails(1, ["lake", "pull"]).says(&way_out);
     tells_nothing(&server.take_requests());
     clone.git(["lake", "trust", &host]);
@@ -296,7 +296,7 @@ fn redirects_are_not_followed() {
     };
     server.fault(|request| request.operation == "GetObject", 1, away);
     env.install();
-    env.at(".").git(["clone", "-q", "work", "clone"]).says("1 file left as pointers");
+    env.at(".").git(["clone", "-q", "work", "clone"]).says("1 file left as a pointer");
     assert!(trap.requests().is_empty(), "{:?}", trap.requests());
 }
 
@@ -313,7 +313,7 @@ fn nobody_is_ever_asked_for_a_password() {
     let place = env.at(".").with("GIT_ASKPASS", &ask).with("SSH_ASKPASS", &ask);
     let place = place.with("DISPLAY", ":0").with("GIT_TERMINAL_PROMPT", "1");
     let (clone, ran) = clone(&place, "clone");
-    drop(ran.says("1 file left as pointers"));
+    drop(ran.says("1 file left as a pointer"));
     clone.write("b.bin", noise(2, 3000));
     clone.git(["add", "."]).says("1 upload is owed");
     clone.git(["commit", "-q", "-m", "mine"]);

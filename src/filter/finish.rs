@@ -62,8 +62,11 @@ impl Summary {
             let mut paths = paths.clone();
             paths.sort_unstable();
             let shown = list_of(&paths);
-            let (count, files) = (paths.len(), if paths.len() == 1 { "file" } else { "files" });
-            site.reporter.warn(&format!("{count} {files} left as pointers ({shown}): {cause}"));
+            let left = match paths.len() {
+                1 => "1 file left as a pointer".to_owned(),
+                count => format!("{count} files left as pointers"),
+            };
+            site.reporter.warn(&format!("{left} ({shown}): {cause}"));
         }
         if !self.left.is_empty() {
             site.reporter

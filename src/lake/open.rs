@@ -1,6 +1,7 @@
 //! From an address to a lake.
 
 use std::collections::HashMap;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 
 use super::folder::FolderLake;
@@ -17,13 +18,21 @@ pub struct Opener {
     access_to: AccessTo,
     notes: Arc<dyn Notes>,
     limits: Limits,
+    stop: Arc<AtomicBool>,
     servers: Mutex<HashMap<String, Server>>,
 }
 
 impl Opener {
     /// Prepares to open lakes; `limits` are for those in buckets.
     pub fn new(access_to: AccessTo, notes: Arc<dyn Notes>, limits: Limits) -> Self {
-        Self { access_to, notes, limits, servers: Mutex::default() }
+        Self { access_to, notes, limits, stop: Arc::default(), servers: Mutex::default() }
+    }
+
+    /// Lets requests to servers be given up once `stop` is set.
+    #[must_use]
+    pub fn stopped_by(mut self, stop: Arc<AtomicBool>) -> Self {
+        self.stop = stop;
+        self
     }
 
     /// Returns the lake `url`, found at `location`; no I/O, so it may still prove unreachable.
@@ -53,9 +62,10 @@ impl Opener {
         // Remotes on one server may differ in their options; the key holds no secret.
         let key = format!("{} {access:?}", location.host());
         let mut servers = self.servers.lock().expect("no holder panics");
-        let server = servers
-            .entry(key)
-            .or_insert_with(|| Server::new(location, access, self.limits, Arc::clone(&self.notes)));
+        let server = servers.entry(key).or_insert_with(|| {
+            let (notes, stop) = (Arc::clone(&self.notes), Arc::clone(&self.stop));
+            Server::with_stop(location, access, self.limits, notes, stop)
+        });
         S3Lake::new(url.clone(), location, server.clone())
     }
 }

@@ -148,7 +148,7 @@ fn summarize(failures: &[(SourceUrl, SourceFailure)]) -> String {
     if reasons.is_empty() { "No source is known".to_owned() } else { reasons.join("; ") }
 }
 
-/// A running set of downloads. Dropping it lets what is under way come to an end.
+/// A running set of downloads. Dropping it lets what is under way come to an end, and forgets the rest.
 pub struct Downloads {
     transfer: Transfer,
     jobs: Option<Sender<Wanted>>,
@@ -251,6 +251,9 @@ impl Downloads {
 impl Drop for Downloads {
     fn drop(&mut self) {
         self.jobs = None;
+        if let Ok(waiting) = self.waiting.lock() {
+            while waiting.try_recv().is_ok() {}
+        }
         for thread in self.threads.drain(..) {
             // A thread that panicked has told so on stderr; there is nothing to add.
             drop(thread.join());
@@ -296,6 +299,9 @@ impl Transfer {
                         Err(Fetch::Source(failure)) => drop(failures.insert(at, failure)),
                         Err(Fetch::Fatal(failure)) => return Err(failure),
                     }
+                }
+                if self.cancel.is_cancelled() {
+                    return Err(Failure::Cancelled);
                 }
             }
             // All sources were tried; those that are only busy are worth another round.

@@ -39,6 +39,11 @@ impl Cancel {
         Self(flag)
     }
 
+    /// Returns the flag, for those who only look at it.
+    pub fn flag(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.0)
+    }
+
     /// Asks to stop.
     pub fn cancel(&self) {
         self.0.store(true, Ordering::Relaxed);

@@ -44,7 +44,26 @@ pub(super) fn put(
         other => other,
     });
     let steps = named.collect();
-    batch.sync_names(steps)
+    explained(lake, batch.sync_names(steps))
+}
+
+/// Says of files that could not be found that the lake itself is gone, where that is why.
+fn explained(
+    lake: &FolderLake,
+    mut results: Vec<Result<Put, LakeError>>,
+) -> Vec<Result<Put, LakeError>> {
+    let is_lost = |result: &Result<Put, LakeError>| match result {
+        Err(LakeError::Io(error)) => {
+            matches!(error.source.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory)
+        }
+        _ => false,
+    };
+    if results.iter().any(is_lost)
+        && let Err(gone) = lake.declaration()
+    {
+        results.iter_mut().filter(|result| is_lost(result)).for_each(|it| *it = Err(gone.clone()));
+    }
+    results
 }
 
 /// Stages nothing, where objects would be staged.

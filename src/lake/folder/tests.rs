@@ -430,3 +430,35 @@ mod unix {
         assert_eq!(declared.id.is_some(), is_root);
     }
 }
+
+#[test]
+fn a_share_that_vanishes_during_a_batch_is_named_and_not_its_files() {
+    let env = Env::new();
+    let contents: [&[u8]; 3] = [b"one", b"two", b"three"];
+    let names = contents.map(|content| Sample::new(content).name().clone());
+    let gone = env.dir.path().join("elsewhere");
+    // The share goes when the second one is read.
+    let open = |at: usize| {
+        let (base, gone) = (env.base(), gone.clone());
+        move || {
+            if at == 1 {
+                #[expect(clippy::disallowed_methods, reason = "this is the fault")]
+                std::fs::rename(&base, &gone)?;
+            }
+            Ok(Box::new(contents[at]) as Box<dyn io::Read + Send>)
+        }
+    };
+    let opens = [open(0), open(1), open(2)];
+    let uploads: Vec<Upload<'_>> = (0..3)
+        .map(|at| Upload {
+            name: &names[at],
+            hash: HashName::Sha256,
+            size: contents[at].len() as u64,
+            open: &opens[at],
+        })
+        .collect();
+    for result in env.lake.put(&uploads, &Unobserved) {
+        let error = result.expect_err("it is gone");
+        assert!(matches!(error, LakeError::Unreachable { .. }), "{error}");
+    }
+}

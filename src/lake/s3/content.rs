@@ -176,6 +176,7 @@ impl Piecewise {
                         String::from(text)
                     }
                     Trouble::Refused(refusal) => refused(&refusal),
+                    Trouble::Stopped => "Interrupted".to_owned(),
                 }));
             }
         }
@@ -197,7 +198,8 @@ impl Piecewise {
                 self.body.insert(output.body)
             }
         };
-        match tokio::time::timeout(self.object.host.limits.stall, body.next()).await {
+        let next = tokio::time::timeout(self.object.host.limits.stall, body.next());
+        match self.object.host.unless_stopped(next).await? {
             Ok(Some(Ok(bytes))) if bytes.len() as u64 <= self.end - self.at => Ok(bytes),
             Ok(Some(Ok(_))) => Err(Trouble::Network("More bytes came than announced".into())),
             Ok(Some(Err(error))) => Err(Trouble::Network(super::failure::deepest(&error).into())),

@@ -29,6 +29,8 @@ pub(super) enum Trouble {
     Settings(Box<str>),
     /// The provider of the keys failed.
     Keys(Box<str>),
+    /// Somebody asked to stop while it was waited for.
+    Stopped,
 }
 
 /// A server's answer that is no success.
@@ -210,6 +212,7 @@ impl Trouble {
             Self::Settings(text) | Self::Keys(text) => {
                 return unreachable(Obstacle::Settings(text));
             }
+            Self::Stopped => return LakeError::Cancelled,
             Self::Refused(refusal) => refusal,
         };
         let (url, source) = (url.clone(), refusal.answer());

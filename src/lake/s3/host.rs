@@ -36,6 +36,8 @@ use crate::lake_url::host::aws_endpoint;
 /// Attempts for one request; those after the first wait for a growing, random time.
 const ATTEMPTS: u32 = 3;
 const FIRST_BACKOFF: Duration = Duration::from_millis(250);
+/// How often who waits for a server looks if somebody asked to stop.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// Servers that have no regions take this one.
 const USUAL_REGION: &str = "us-east-1";
 
@@ -45,6 +47,8 @@ pub(super) struct Host {
     name: String,
     access: Access,
     pub(super) limits: Limits,
+    /// Somebody asked to stop.
+    stop: Arc<AtomicBool>,
     ring: Mutex<Ring>,
     /// It has answered.
     is_alive: Arc<AtomicBool>,
@@ -78,11 +82,12 @@ struct Session {
 
 impl Host {
     /// Describes the server `name`; contacts nobody.
-    pub(super) fn new(name: &str, access: Access, limits: Limits) -> Self {
+    pub(super) fn new(name: &str, access: Access, limits: Limits, stop: Arc<AtomicBool>) -> Self {
         Self {
             name: name.to_owned(),
             access,
             limits,
+            stop,
             ring: Mutex::default(),
             is_alive: Arc::default(),
             dead: OnceLock::new(),
@@ -108,7 +113,7 @@ impl Host {
         }
         loop {
             let session = self.session().await?;
-            let trouble = match request(session.client.clone()).await {
+            let trouble = match self.unless_stopped(request(session.client.clone())).await? {
                 Ok(value) => {
                     self.is_alive.store(true, Ordering::Relaxed);
                     return Ok(value);
@@ -144,6 +149,25 @@ impl Host {
                     }
                     return Err(other);
                 }
+            }
+        }
+    }
+
+    /// Waits for the server, unless somebody asks to stop: a server that stands still must not hold up
+    /// who wants to leave.
+    ///
+    /// # Errors
+    /// [`Trouble::Stopped`].
+    pub(super) async fn unless_stopped<T>(
+        &self,
+        answer: impl Future<Output = T>,
+    ) -> Result<T, Trouble> {
+        let mut answer = std::pin::pin!(answer);
+        loop {
+            match tokio::time::timeout(LOOK_EVERY, &mut answer).await {
+                Ok(answer) => return Ok(answer),
+                Err(_) if self.stop.load(Ordering::Relaxed) => return Err(Trouble::Stopped),
+                Err(_) => {}
             }
         }
     }

@@ -79,7 +79,18 @@ pub struct Server {
 impl Server {
     /// Describes the server of `location`; contacts nobody.
     pub fn new(location: &LakeUrl, access: Access, limits: Limits, notes: Arc<dyn Notes>) -> Self {
-        Self { host: Arc::new(Host::new(location.host(), access, limits)), notes, limits }
+        Self::with_stop(location, access, limits, notes, Arc::default())
+    }
+
+    /// The same; requests are given up within a tenth of a second once `stop` is set.
+    pub fn with_stop(
+        location: &LakeUrl,
+        access: Access,
+        limits: Limits,
+        notes: Arc<dyn Notes>,
+        stop: Arc<AtomicBool>,
+    ) -> Self {
+        Self { host: Arc::new(Host::new(location.host(), access, limits, stop)), notes, limits }
     }
 }
 
