@@ -16,6 +16,7 @@ mod downloads;
 mod fills;
 mod help;
 
+mod large_files;
 mod layers;
 mod merges;
 mod names;
