@@ -1,5 +1,5 @@
 //! git-lake keeps large binary data next to git history: git stores small pointers, the content lives
-//! in *data lakes*, which are shared folders (and buckets, once their code is here). It is a
+//! in *data lakes*: shared folders and buckets. It is a
 //! clean/smudge filter driver, so git's own commands do the work; there is no server.
 //!
 //! This page is the way into the code. What is written to disk and spoken to git is specified in
