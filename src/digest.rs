@@ -77,6 +77,11 @@ impl HashName {
         !matches!(self, Self::Md5 | Self::Sha1)
     }
 
+    /// Returns the hashes whose digests have `len` hexadecimal digits, those of new lakes first.
+    pub fn with_hex_len(len: usize) -> impl Iterator<Item = Self> {
+        Self::ALL.into_iter().filter(move |row| row.2 == len).map(|row| row.0)
+    }
+
     /// Returns true if some known hash has digests of `len` hexadecimal digits.
     pub fn is_known_hex_len(len: usize) -> bool {
         Self::ALL.iter().any(|row| row.2 == len)
@@ -121,12 +126,14 @@ enum State {
     Blake2s(blake2::Blake2s256),
     Sha3_256(Box<sha3::Sha3_256>),
     Sha3_512(Box<sha3::Sha3_512>),
+    Md5(md5::Md5),
+    Sha1(sha1::Sha1),
 }
 
 impl State {
     fn new(hash: HashName) -> Option<Self> {
         Some(match hash {
-            HashName::Sha256 | HashName::Md5 | HashName::Sha1 => return None,
+            HashName::Sha256 => return None,
             HashName::Sha512 => Self::Sha512(sha2::Sha512::new()),
             HashName::Sha384 => Self::Sha384(sha2::Sha384::new()),
             HashName::Sha224 => Self::Sha224(sha2::Sha224::new()),
@@ -134,6 +141,8 @@ impl State {
             HashName::Blake2s => Self::Blake2s(blake2::Blake2s256::new()),
             HashName::Sha3_256 => Self::Sha3_256(Box::new(sha3::Sha3_256::new())),
             HashName::Sha3_512 => Self::Sha3_512(Box::new(sha3::Sha3_512::new())),
+            HashName::Md5 => Self::Md5(md5::Md5::new()),
+            HashName::Sha1 => Self::Sha1(sha1::Sha1::new()),
         })
     }
 
@@ -146,6 +155,8 @@ impl State {
             Self::Blake2s(state) => state.update(bytes),
             Self::Sha3_256(state) => state.update(bytes),
             Self::Sha3_512(state) => state.update(bytes),
+            Self::Md5(state) => state.update(bytes),
+            Self::Sha1(state) => state.update(bytes),
         }
     }
 
@@ -158,6 +169,8 @@ impl State {
             Self::Blake2s(state) => (HashName::Blake2s, to_hex(&state.finalize())),
             Self::Sha3_256(state) => (HashName::Sha3_256, to_hex(&state.finalize())),
             Self::Sha3_512(state) => (HashName::Sha3_512, to_hex(&state.finalize())),
+            Self::Md5(state) => (HashName::Md5, to_hex(&state.finalize())),
+            Self::Sha1(state) => (HashName::Sha1, to_hex(&state.finalize())),
         };
         Digest { hash, hex }
     }
@@ -197,7 +210,7 @@ impl Default for Hasher {
 }
 
 impl Hasher {
-    /// Starts hashing; SHA-256 is always among the results, read-only hashes never are.
+    /// Starts hashing; SHA-256 is always among the results.
     pub fn new(hashes: &[HashName]) -> Self {
         let others = hashes.iter().filter_map(|hash| State::new(*hash)).collect();
         Self { sha256: sha2::Sha256::new(), size: 0, others }
@@ -255,7 +268,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_writable_hash_has_pythons_digest_of_the_empty_string() {
+    fn every_hash_has_pythons_digest_of_the_empty_string() {
         // Python 3.11: hashlib.new(name, b"").hexdigest()[:16]
         let expected = [
             ("sha256", "e3b0c44298fc1c14"),
@@ -266,13 +279,15 @@ mod tests {
             ("blake2s", "69217a3079908094"),
             ("sha3_256", "a7ffc6f8bf1ed766"),
             ("sha3_512", "a69f73cca23a9ac5"),
+            ("md5", "d41d8cd98f00b204"),
+            ("sha1", "da39a3ee5e6b4b0d"),
         ];
         for (name, start) in expected {
             let hash: HashName = name.parse().expect("a known name");
             let digest = Hasher::new(&[hash]).finish().digest(hash).expect("asked for");
             assert_eq!(&digest.hex[..16], start, "{name}");
             assert_eq!(digest.hex.len(), hash.hex_len(), "{name}");
-            assert!(hash.is_writable(), "{name}");
+            assert_eq!(hash.is_writable(), !matches!(name, "md5" | "sha1"), "{name}");
         }
     }
 
