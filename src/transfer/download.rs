@@ -28,7 +28,7 @@ const HANDED_OVER_BYTES: u64 = 32 << 20;
 /// Receipts are written for so many objects at once.
 const RECEIPTS_AT_ONCE: usize = 512;
 /// Room that is left on the disk for everybody else.
-const SPARE_BYTES: u64 = 64 << 20;
+pub(super) const SPARE_BYTES: u64 = 64 << 20;
 
 /// An object that is wanted.
 #[derive(Debug, Clone)]
@@ -112,7 +112,7 @@ pub enum SourceFailure {
 
 impl SourceFailure {
     /// Says if and when the same source could help.
-    fn retry(&self) -> Retry {
+    pub(super) fn retry(&self) -> Retry {
         match self {
             Self::Lake(error) => error.retry(),
             Self::WrongBytes(_) => Retry::Never,

@@ -24,6 +24,7 @@ pub mod presence;
 pub mod rate;
 pub mod report;
 pub mod retry;
+pub mod to_file;
 pub mod upload;
 
 use lakes::Lakes;

@@ -1,0 +1,272 @@
+//! From lakes to files: objects of which only the names are known.
+//!
+//! A source says neither the size nor the SHA-256 of its object; its name has a digest, by the hash
+//! that its lake declares. What does not match it is not left behind. Nothing here is kept in the store,
+//! and nothing is synced: whoever owns the files does that for all of them at once.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{self, ErrorKind, Read as _, Seek as _, Write as _};
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use super::Transfer;
+use super::download::{Failure, SPARE_BYTES, SourceFailure};
+use super::lakes::OpenLake;
+use super::pacing::Outcome;
+use crate::digest::{COPY_BUFFER_BYTES, HashName, Hashed, Hasher, hash_reader};
+use crate::fs::platform::free_bytes;
+use crate::fs::{self, IoContext as _};
+use crate::lake::{LakeError, Retry};
+use crate::lake_url::SourceUrl;
+
+/// An object that is wanted as a file.
+#[derive(Debug, Clone)]
+pub struct WantedFile {
+    /// Where to look for it, best first.
+    pub candidates: Vec<SourceUrl>,
+    /// The file to make; nothing may be there.
+    pub path: PathBuf,
+}
+
+/// An object that is a file now, verified.
+#[derive(Debug, Clone)]
+pub struct Landed {
+    /// Its digests and its size.
+    pub hashed: Hashed,
+    /// Another source holds other bytes than its name says.
+    pub met_damage: bool,
+}
+
+/// Why one attempt failed: go on with the next source, or stop.
+enum Stop {
+    Source(SourceFailure),
+    Fatal(Failure),
+}
+
+impl From<LakeError> for Stop {
+    fn from(error: LakeError) -> Self {
+        Self::Source(error.into())
+    }
+}
+
+impl Failure {
+    /// Returns true if a source holds other bytes than it should.
+    pub fn is_damage(&self) -> bool {
+        let Self::NoSource(failures) = self else { return false };
+        failures.iter().any(|(_, failure)| failure.is_damage())
+    }
+}
+
+impl SourceFailure {
+    fn is_damage(&self) -> bool {
+        match self {
+            Self::WrongBytes(_) => true,
+            Self::Lake(error) => error.is_damage(),
+            Self::Broken { .. } => false,
+        }
+    }
+}
+
+impl Transfer {
+    /// Makes files of objects, several at once, and returns what came of each, in order.
+    ///
+    /// Digests of `hashes` are among the results beside those that verification needs. A file that could
+    /// not be had is not there.
+    pub fn fetch_files(
+        &self,
+        wanted: &[WantedFile],
+        hashes: &[HashName],
+    ) -> Vec<Result<Landed, Failure>> {
+        let next = AtomicUsize::new(0);
+        let results: Mutex<Vec<Option<_>>> = Mutex::new(wanted.iter().map(|_| None).collect());
+        let lakes = wanted.iter().filter_map(|one| one.candidates.first());
+        let threads = lakes.map(|source| self.lakes.at(&source.lake).most_at_once(self.jobs)).max();
+        std::thread::scope(|scope| {
+            for _ in 0..threads.unwrap_or(1).min(wanted.len()) {
+                scope.spawn(|| {
+                    loop {
+                        let at = next.fetch_add(1, Ordering::Relaxed);
+                        let Some(one) = wanted.get(at) else { return };
+                        let result = self.fetch_file(one, hashes);
+                        self.reporter.finished_object();
+                        results.lock().expect("no holder panics")[at] = Some(result);
+                    }
+                });
+            }
+        });
+        let results = results.into_inner().expect("no holder panics");
+        results.into_iter().map(|result| result.unwrap_or(Err(Failure::Cancelled))).collect()
+    }
+
+    /// Makes a file of one object, from the first source that has it, in rounds as long as that makes
+    /// sense.
+    fn fetch_file(&self, wanted: &WantedFile, hashes: &[HashName]) -> Result<Landed, Failure> {
+        let unusable = |error: fs::PathError| Failure::Store(super::report::with_causes(&error));
+        let mut file = File::create_new(&wanted.path).context(&wanted.path).map_err(unusable)?;
+        let result = self.fill(wanted, &mut file, hashes);
+        if result.is_err() {
+            // What is left of it is only in the way; its owner removes the folder in any case.
+            drop(std::fs::remove_file(&wanted.path));
+        }
+        result
+    }
+
+    fn fill(
+        &self,
+        wanted: &WantedFile,
+        file: &mut File,
+        hashes: &[HashName],
+    ) -> Result<Landed, Failure> {
+        let (begun, mut round) = (Instant::now(), 0);
+        let mut failures: BTreeMap<usize, SourceFailure> = BTreeMap::new();
+        let mut due: Vec<usize> = (0..wanted.candidates.len()).collect();
+        let lake_at = |at: usize| self.lakes.at(&wanted.candidates[at].lake);
+        while !due.is_empty() {
+            for at in due.drain(..) {
+                match self.attempt(&lake_at(at), &wanted.candidates[at], wanted, file, hashes) {
+                    Ok(hashed) => {
+                        let met_damage = failures.values().any(SourceFailure::is_damage);
+                        self.note_ends(wanted, &failures);
+                        return Ok(Landed { hashed, met_damage });
+                    }
+                    Err(Stop::Source(failure)) => drop(failures.insert(at, failure)),
+                    Err(Stop::Fatal(failure)) => return Err(failure),
+                }
+            }
+            // All sources were tried; those that are only busy are worth another round.
+            let mut longest = Duration::ZERO;
+            for (at, failure) in &failures {
+                let wait = self.retry.wait(round, failure.retry(), begun.elapsed());
+                if let Some(wait) = wait.filter(|_| lake_at(*at).is_well()) {
+                    longest = longest.max(wait);
+                    due.push(*at);
+                }
+            }
+            if !due.is_empty() && !self.cancel.sleep(longest) {
+                return Err(Failure::Cancelled);
+            }
+            round += 1;
+        }
+        self.note_ends(wanted, &failures);
+        let failures = failures.into_iter().map(|(at, why)| (wanted.candidates[at].clone(), why));
+        Err(Failure::NoSource(failures.collect()))
+    }
+
+    /// Notes how well the lakes are that did not help in the end.
+    fn note_ends(&self, wanted: &WantedFile, failures: &BTreeMap<usize, SourceFailure>) {
+        for (at, failure) in failures {
+            let open = self.lakes.at(&wanted.candidates[*at].lake);
+            match failure {
+                SourceFailure::Lake(error) => open.note::<()>(&Err(error.clone())),
+                SourceFailure::WrongBytes(_) => open.note_damage(),
+                SourceFailure::Broken { .. } => {}
+            }
+        }
+    }
+
+    /// Tries one source when its lake has room for one more transfer.
+    fn attempt(
+        &self,
+        open: &OpenLake,
+        source: &SourceUrl,
+        wanted: &WantedFile,
+        file: &mut File,
+        hashes: &[HashName],
+    ) -> Result<Hashed, Stop> {
+        open.usable()?;
+        let pass = open.gate(self.jobs).enter(&self.cancel);
+        let pass = pass.ok_or(Stop::Fatal(Failure::Cancelled))?;
+        let result = self.receive(open, source, wanted, file, hashes);
+        let (objects, bytes, outcome) = match &result {
+            Ok(hashed) => (1, hashed.size, Outcome::Done),
+            Err(Stop::Source(failure)) if failure.retry() != Retry::Never => {
+                (0, 0, Outcome::Strained)
+            }
+            Err(_) => (0, 0, Outcome::Other),
+        };
+        pass.finish(objects, bytes, outcome);
+        if result.is_ok() {
+            open.note(&Ok(()));
+        }
+        result
+    }
+
+    /// Receives an object and verifies it by its name.
+    fn receive(
+        &self,
+        open: &OpenLake,
+        source: &SourceUrl,
+        wanted: &WantedFile,
+        file: &mut File,
+        hashes: &[HashName],
+    ) -> Result<Hashed, Stop> {
+        let begun = Instant::now();
+        let content = open.usable()?.get(&source.name, 0)?;
+        open.note_first_byte(begun.elapsed());
+        let folder = wanted.path.parent().unwrap_or(Path::new("."));
+        if free_bytes(folder).is_ok_and(|free| free < content.size.saturating_add(SPARE_BYTES)) {
+            return Err(Stop::Fatal(Failure::NoRoom { size: content.size }));
+        }
+        let writing = |error: io::Error| match fs::is_full(&error) {
+            true => Stop::Fatal(Failure::NoRoom { size: content.size }),
+            false => Stop::Fatal(Failure::Store(error.to_string())),
+        };
+        let broken =
+            |reason: String| Stop::Source(SourceFailure::Broken { url: source.clone(), reason });
+        file.set_len(0).and_then(|()| file.rewind()).map_err(writing)?;
+        let likely = likely_hashes(source, open.declaration()?.hash);
+        let first = likely.first().copied();
+        let all: Vec<HashName> = first.into_iter().chain(hashes.iter().copied()).collect();
+        let mut hasher = Hasher::new(&all);
+        let mut reader = self.slowed(content.reader).take(content.size);
+        let small = usize::try_from(content.size).unwrap_or(usize::MAX).max(1);
+        let mut buffer = vec![0; COPY_BUFFER_BYTES.min(small)];
+        let mut there = 0;
+        loop {
+            if self.cancel.is_cancelled() {
+                return Err(Stop::Fatal(Failure::Cancelled));
+            }
+            let count = match reader.read(&mut buffer) {
+                Ok(0) => break,
+                Ok(count) => count,
+                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+                Err(error) => return Err(broken(error.to_string())),
+            };
+            hasher.update(&buffer[..count]);
+            file.write_all(&buffer[..count]).map_err(writing)?;
+            there += count as u64;
+            self.reporter.moved(count as u64);
+        }
+        if there < content.size {
+            return Err(broken("The connection ended too early".to_owned()));
+        }
+        let hashed = hasher.finish();
+        match is_named(source, &hashed, first) || is_other(source, &wanted.path, &likely) {
+            true => Ok(hashed),
+            false => Err(Stop::Source(SourceFailure::WrongBytes(source.clone()))),
+        }
+    }
+}
+
+/// Returns the hashes that an object may be named by: those of its name's length, the declared one first.
+fn likely_hashes(source: &SourceUrl, declared: HashName) -> Vec<HashName> {
+    let mut likely: Vec<_> = HashName::with_hex_len(source.name.hex().len()).collect();
+    likely.sort_by_key(|hash| *hash != declared);
+    likely
+}
+
+fn is_named(source: &SourceUrl, hashed: &Hashed, hash: Option<HashName>) -> bool {
+    let digest = hash.and_then(|hash| hashed.digest(hash));
+    digest.is_some_and(|digest| digest.hex == source.name.hex())
+}
+
+/// Returns true if one of the other likely hashes is right: a lake may hold names of several.
+fn is_other(source: &SourceUrl, path: &Path, likely: &[HashName]) -> bool {
+    let Some(others) = likely.get(1..).filter(|others| !others.is_empty()) else { return false };
+    let hashed = File::open(path).and_then(|file| hash_reader(file, others));
+    let Ok(hashed) = hashed else { return false };
+    others.iter().any(|hash| is_named(source, &hashed, Some(*hash)))
+}
