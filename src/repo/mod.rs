@@ -29,6 +29,7 @@ pub mod process;
 pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
+pub mod user_config;
 mod values;
 
 pub use blob_id::BlobId;

@@ -11,8 +11,7 @@ impl Repo {
     ///
     /// Bytes that are not UTF-8 are replaced; a setting without a value is the empty text.
     pub fn config_string(&self, key: &str) -> Option<String> {
-        let value = self.git.config_snapshot().plumbing().string_implicit(key)?;
-        Some(value.map_or_else(String::new, |value| value.to_str_lossy().into_owned()))
+        string(self.git.config_snapshot().plumbing(), key)
     }
 
     /// Returns the last value of a setting as git reads truth: `None` if absent or none of its words.
@@ -22,9 +21,7 @@ impl Repo {
 
     /// Returns all values of a setting, the least important first.
     pub fn config_strings(&self, key: &str) -> Vec<String> {
-        let values = self.git.config_snapshot().plumbing().strings(key);
-        let text = |value: gix::bstr::BString| value.to_str_lossy().into_owned();
-        values.unwrap_or_default().into_iter().map(text).collect()
+        strings(self.git.config_snapshot().plumbing(), key)
     }
 
     /// Returns the path that a setting names, with `~` and `%(prefix)` expanded, byte for byte.
@@ -34,15 +31,31 @@ impl Repo {
 
     /// Returns the names for which a section has settings: `["a"]` for `lake.a.upload`. Sorted.
     pub fn config_subsections(&self, section: &str) -> Vec<String> {
-        let settings = self.git.config_snapshot();
-        let sections = settings.plumbing().sections_by_name(section);
-        let mut names: Vec<String> = sections
-            .into_iter()
-            .flatten()
-            .filter_map(|section| section.header().subsection_name().map(ToString::to_string))
-            .collect();
-        names.sort_unstable();
-        names.dedup();
-        names
+        subsections(self.git.config_snapshot().plumbing(), section)
     }
+}
+
+/// Returns the last value of a setting; empty if it stands there without one.
+pub(super) fn string(settings: &gix::config::File, key: &str) -> Option<String> {
+    let value = settings.string_implicit(key)?;
+    Some(value.map_or_else(String::new, |value| value.to_str_lossy().into_owned()))
+}
+
+/// Returns all values of a setting, the least important first.
+pub(super) fn strings(settings: &gix::config::File, key: &str) -> Vec<String> {
+    let text = |value: gix::bstr::BString| value.to_str_lossy().into_owned();
+    settings.strings(key).unwrap_or_default().into_iter().map(text).collect()
+}
+
+/// Returns the names for which a section has settings, sorted.
+pub(super) fn subsections(settings: &gix::config::File, section: &str) -> Vec<String> {
+    let sections = settings.sections_by_name(section);
+    let mut names: Vec<String> = sections
+        .into_iter()
+        .flatten()
+        .filter_map(|section| section.header().subsection_name().map(ToString::to_string))
+        .collect();
+    names.sort_unstable();
+    names.dedup();
+    names
 }
