@@ -43,6 +43,7 @@
 //! - [`proof`]: whether lakes hold everything that a push would send pointers of.
 //! - [`fill`]: content in the place of pointers, without git.
 //! - [`sources`]: which lakes pointers name, chosen and changed for many items at once.
+//! - [`dataset`]: datasets in folders, without git: which lakes have their items, and bringing them back.
 //! - [`filter`]: the conversation with git, and what happens when git ends it.
 //!
 //! What a person types and sees:
@@ -88,6 +89,7 @@ pub mod access;
 pub mod cli;
 pub mod commands;
 pub mod config;
+pub mod dataset;
 pub mod digest;
 pub mod fail_point;
 pub mod fill;

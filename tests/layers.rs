@@ -28,13 +28,28 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("fill", &["workspace", "transfer"]),
     ("proof", &["workspace", "transfer", "owed"]),
     ("sources", &["workspace", "transfer"]),
+    ("dataset", &["transfer"]),
     ("filter", &["workspace", "transfer", "owed", "fill"]),
     // Verbs, and what a person sees.
     ("ui", &["transfer"]),
-    ("commands", &["workspace", "transfer", "owed", "fill", "proof", "sources", "filter", "ui"]),
+    (
+        "commands",
+        &["workspace", "transfer", "owed", "fill", "proof", "sources", "dataset", "filter", "ui"],
+    ),
     (
         "cli",
-        &["workspace", "transfer", "owed", "fill", "proof", "sources", "filter", "ui", "commands"],
+        &[
+            "workspace",
+            "transfer",
+            "owed",
+            "fill",
+            "proof",
+            "sources",
+            "dataset",
+            "filter",
+            "ui",
+            "commands",
+        ],
     ),
     ("main", &["cli"]),
 ];

@@ -1,0 +1,127 @@
+//! Reading a dataset's folder: which files are its items.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::{OsStr, OsString};
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
+use super::remote_file::{self, RemoteFile};
+use super::stamp::Stamp;
+use super::{Dataset, Error, Item, Place, State, without_suffix};
+use crate::digest::{HashName, hash_reader};
+use crate::fs::{IoContext as _, PathError, if_exists, read_small};
+use crate::repo_path::os_path_to_bytes;
+use crate::underfolder::{SampleItem, shared_key};
+
+/// Files that claim to be one item, by where it is and what its key is.
+type Claims = BTreeMap<(Place, Box<[u8]>), Vec<(OsString, Stamp)>>;
+
+impl Dataset {
+    /// Reads the names of all files, and the `.remote` files.
+    ///
+    /// # Errors
+    /// If there is no folder `data`, or a `.remote` file is none; all of those are named.
+    pub fn read(folder: &Path) -> Result<Self, Error> {
+        let data = folder.join(Place::Sample(0).folder());
+        if !if_exists(std::fs::metadata(&data)).context(&data)?.is_some_and(|data| data.is_dir()) {
+            return Err(Error::NoData(folder.to_owned()));
+        }
+        let (mut claims, mut strangers, mut samples) = (Claims::new(), Vec::new(), 0);
+        for (name, stamp) in files_of(&data)? {
+            let bytes = os_path_to_bytes(Path::new(&name)).into_owned();
+            match SampleItem::parse(&bytes) {
+                Some(item) => {
+                    samples = samples.max(item.id.saturating_add(1));
+                    let claim = (Place::Sample(item.id), item.key.into());
+                    claims.entry(claim).or_default().push((name, stamp));
+                }
+                None => strangers.push(name),
+            }
+        }
+        for (name, stamp) in files_of(folder)? {
+            let bytes = os_path_to_bytes(Path::new(&name)).into_owned();
+            if let Some(key) = shared_key(&bytes) {
+                claims.entry((Place::Shared, key.into())).or_default().push((name, stamp));
+            }
+        }
+        strangers.sort_unstable();
+        let (mut items, mut unreadable) = (Vec::with_capacity(claims.len()), Vec::new());
+        for ((place, _), files) in claims {
+            match settle(folder, place, files)? {
+                Ok(item) => items.push(item),
+                Err((path, why)) => unreadable.push((path, why)),
+            }
+        }
+        if !unreadable.is_empty() {
+            return Err(Error::Unreadable(unreadable));
+        }
+        Ok(Self { folder: folder.to_owned(), items, samples, strangers })
+    }
+}
+
+/// Returns the files of a folder, those behind links, too, in no order.
+fn files_of(folder: &Path) -> Result<Vec<(OsString, Stamp)>, PathError> {
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(folder).context(folder)? {
+        let entry = entry.context(folder)?;
+        let path = entry.path();
+        // A link that leads nowhere is no file, for pipelime neither.
+        let Some(metadata) = if_exists(std::fs::metadata(&path)).context(&path)? else { continue };
+        if metadata.is_file() {
+            files.push((entry.file_name(), Stamp::of(&metadata)));
+        }
+    }
+    Ok(files)
+}
+
+type Unreadable = (PathBuf, remote_file::ParseError);
+
+/// Decides what the files of one claim are.
+fn settle(
+    folder: &Path,
+    place: Place,
+    mut files: Vec<(OsString, Stamp)>,
+) -> Result<Result<Item, Unreadable>, PathError> {
+    files.sort_unstable_by(|one, other| one.0.cmp(&other.0));
+    let read = |name: &OsStr| -> Result<Result<RemoteFile, Unreadable>, PathError> {
+        let path = place.path_in(folder, name);
+        let bytes = read_small(&path, remote_file::MAX_BYTES)?.unwrap_or_default();
+        Ok(RemoteFile::parse(&bytes).map_err(|why| (path, why)))
+    };
+    let item = match &files[..] {
+        [(name, stamp)] => match without_suffix(name) {
+            None => Item { place, file: name.clone(), state: State::File(*stamp) },
+            Some(_) => match read(name)? {
+                Ok(remote) => Item { place, file: name.clone(), state: State::Remote(remote) },
+                Err(unreadable) => return Ok(Err(unreadable)),
+            },
+        },
+        [(name, stamp), (other, _)] if without_suffix(other).as_ref() == Some(name) => {
+            let path = place.path_in(folder, name);
+            let state = match read(other)? {
+                Ok(remote) if holds(&path, &remote)? => State::Both(*stamp, remote),
+                _ => State::Ambiguous(vec![name.clone(), other.clone()]),
+            };
+            Item { place, file: name.clone(), state }
+        }
+        several => {
+            let names: Vec<OsString> = several.iter().map(|(name, _)| name.clone()).collect();
+            Item { place, file: names[0].clone(), state: State::Ambiguous(names) }
+        }
+    };
+    Ok(Ok(item))
+}
+
+/// Returns true if a file has the content that one of the sources names.
+fn holds(path: &Path, remote: &RemoteFile) -> Result<bool, PathError> {
+    let sources = remote.sources();
+    let lengths: BTreeSet<usize> = sources.iter().map(|source| source.name.hex().len()).collect();
+    let lengths = lengths.into_iter();
+    let hashes: Vec<HashName> = lengths.flat_map(HashName::with_hex_len).collect();
+    let hashed = File::open(path).and_then(|file| hash_reader(file, &hashes)).context(path)?;
+    Ok(sources.iter().any(|source| {
+        HashName::with_hex_len(source.name.hex().len())
+            .filter_map(|hash| hashed.digest(hash))
+            .any(|digest| digest.hex == source.name.hex())
+    }))
+}
