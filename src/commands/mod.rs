@@ -15,6 +15,8 @@ use crate::transfer::Cancel;
 use crate::ui::Ui;
 use crate::workspace::{self, Workspace};
 
+pub mod clone;
+mod dataset;
 pub mod demo;
 pub mod env;
 pub mod filter;
@@ -27,6 +29,7 @@ pub mod pull;
 pub mod push;
 pub mod remote_add;
 pub mod remote_remove;
+pub mod remote_upload;
 mod report;
 mod selection;
 pub mod status;
@@ -95,6 +98,9 @@ pub enum Error {
     /// Nothing can be selected.
     #[error(transparent)]
     Select(#[from] crate::sources::select::Error),
+    /// Nothing can be done with a dataset.
+    #[error(transparent)]
+    Dataset(#[from] crate::dataset::Error),
     /// Pointers cannot be rewritten.
     #[error(transparent)]
     Rewrite(#[from] crate::sources::rewrite::Error),

@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 
+use super::dataset::{self, InputArgs, LakeArgs, OutputArgs, Request, Verb};
 use super::lakes::{
     accept, check_name, declare, describe, free_name, obstacle_to_writing, parse_all,
     remember_servers, write_settings,
@@ -32,21 +33,27 @@ use crate::workspace::{Workspace, settings_text};
 #[derive(clap::Args)]
 pub struct Args {
     /// Lakes: `file:///folder`, the path of a folder, or `s3://host/bucket`
-    #[arg(value_name = "URL", required = true)]
+    #[arg(value_name = "URL", required_unless_present = "input", conflicts_with = "input")]
     urls: Vec<String>,
     #[command(flatten)]
     dataset: DatasetArgs,
+    #[command(flatten)]
+    input: InputArgs,
+    #[command(flatten)]
+    output: OutputArgs,
+    #[command(flatten)]
+    lakes: LakeArgs,
     /// Only these paths, as git takes them
-    #[arg(value_name = "PATHSPEC", last = true)]
+    #[arg(value_name = "PATHSPEC", last = true, conflicts_with = "input")]
     pathspecs: Vec<OsString>,
     /// Name of the remote, for a single URL
-    #[arg(long)]
+    #[arg(long, conflicts_with = "input")]
     name: Option<String>,
     /// Send nothing: name the lake where it holds the object, and record it as a source only
-    #[arg(long)]
+    #[arg(long, conflicts_with = "input")]
     no_upload: bool,
     /// Record the remote and change no pointer
-    #[arg(long, conflicts_with_all = ["no_upload", "keys", "start", "stop", "step", "pathspecs"])]
+    #[arg(long, conflicts_with_all = ["input", "no_upload", "keys", "start", "stop", "step", "pathspecs"])]
     settings_only: bool,
     /// Create folders above the lake's own, too, or the bucket
     #[arg(long)]
@@ -70,6 +77,19 @@ pub struct Args {
 /// # Errors
 /// If a lake cannot be used, or the settings or the index cannot be written.
 pub fn run(context: &Context, args: &Args) -> super::Result {
+    if let Some(input) = args.input.given() {
+        let lakes = args.lakes.naming(args.create, args.insecure_http, args.hash)?;
+        let output = Some(args.output.required()?);
+        let request = Request {
+            output,
+            serialization: args.output.serialization(),
+            selection: args.dataset.of_folder(),
+            jobs: args.jobs,
+            dry_run: args.dry_run,
+            input,
+        };
+        return dataset::run(context, &request, &Verb::Add(lakes));
+    }
     if args.name.is_some() && args.urls.len() != 1 {
         return Err(Error::Usage("`--name` goes with one URL".into()));
     }

@@ -3,6 +3,7 @@
 use std::collections::{BTreeSet, HashSet};
 use std::ffi::OsString;
 
+use super::dataset::{self, InputArgs, LakeArgs, OutputArgs, Request, Verb};
 use super::lakes::{find_all, write_settings};
 use super::report::{shown, tell_changed_meanwhile, tell_refused};
 use super::selection::DatasetArgs;
@@ -24,18 +25,27 @@ use crate::workspace::{Workspace, settings_text};
 #[derive(clap::Args)]
 pub struct Args {
     /// Addresses of lakes, or names of remotes
-    #[arg(value_name = "URL|NAME", required = true)]
+    #[arg(value_name = "URL|NAME", required_unless_present = "input", conflicts_with = "input")]
     lakes: Vec<String>,
     #[command(flatten)]
     dataset: DatasetArgs,
+    #[command(flatten)]
+    input: InputArgs,
+    #[command(flatten)]
+    output: OutputArgs,
+    #[command(flatten)]
+    named: LakeArgs,
+    /// Most transfers at once
+    #[arg(short, long, value_name = "N", requires = "input", value_parser = clap::value_parser!(u16).range(1..=256))]
+    jobs: Option<u16>,
     /// Only these paths, as git takes them
-    #[arg(value_name = "PATHSPEC", last = true)]
+    #[arg(value_name = "PATHSPEC", last = true, conflicts_with = "input")]
     pathspecs: Vec<OsString>,
     /// Ask the other lakes now, instead of trusting what they proved before
-    #[arg(long)]
+    #[arg(long, conflicts_with = "input")]
     check: bool,
     /// Also where no other source is known to hold the content
-    #[arg(long, conflicts_with = "check")]
+    #[arg(long, conflicts_with_all = ["check", "input"])]
     force: bool,
     /// Only say what would be done
     #[arg(long)]
@@ -48,6 +58,19 @@ pub struct Args {
 /// If a lake is not named anywhere, an item would be left without a proved source, or the index cannot
 /// be written.
 pub fn run(context: &Context, args: &Args) -> super::Result {
+    if let Some(input) = args.input.given() {
+        let lakes = args.named.naming(false, false, None)?;
+        let output = Some(args.output.required()?);
+        let request = Request {
+            output,
+            serialization: args.output.serialization(),
+            selection: args.dataset.of_folder(),
+            jobs: args.jobs,
+            dry_run: args.dry_run,
+            input,
+        };
+        return dataset::run(context, &request, &Verb::Remove(lakes));
+    }
     let site = context.workspace()?;
     let lakes = find_all(context, &site, &args.lakes)?;
     let selection = args.dataset.with_pathspecs(context, &args.pathspecs)?;

@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 
 use super::{Context, Error};
+use crate::dataset::plan;
 use crate::repo::pathspec::matching_paths;
 use crate::sources::select::Selection;
 use crate::underfolder::{Slice, Step};
@@ -28,6 +29,11 @@ impl DatasetArgs {
     /// Returns the slice of samples.
     pub(super) fn slice(&self) -> Slice {
         Slice { start: self.start, stop: self.stop, step: self.step }
+    }
+
+    /// Returns the selection for a dataset in a folder.
+    pub(super) fn of_folder(&self) -> plan::Selection {
+        plan::Selection { keys: self.keys.clone(), slice: self.slice() }
     }
 
     /// Returns the selection together with pathspecs, which git understands.
