@@ -89,7 +89,8 @@ mod tests {
     #[test]
     fn slices_are_those_of_python() {
         // Each expected list is what Python 3 gives for `list(range(6))[start:stop:step]`, in order.
-        let table: &[(Option<i64>, Option<i64>, Option<&str>, &[u64])] = &[
+        type Row = (Option<i64>, Option<i64>, Option<&'static str>, &'static [u64]);
+        let table: &[Row] = &[
             (None, None, None, &[0, 1, 2, 3, 4, 5]),
             (Some(1), Some(3), None, &[1, 2]),
             (Some(-2), None, None, &[4, 5]),
