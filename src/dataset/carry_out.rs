@@ -87,7 +87,8 @@ impl Work<'_> {
                     (objects, bytes) = (objects + targets, bytes + stamp.size() * targets);
                     activity = Activity::Uploading;
                 }
-                (Step::Send | Step::Restore, State::Remote(_)) => objects += 1,
+                (Step::Send, State::Remote(_)) => objects += 1 + self.targets.len() as u64,
+                (Step::Restore, State::Remote(_)) => objects += 1,
                 _ => {}
             }
         }

@@ -311,3 +311,112 @@ impl Output {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fs::{Shared, write_atomic};
+
+    struct Site {
+        dir: TempDir,
+    }
+
+    impl Site {
+        fn new() -> Self {
+            let dir = tempfile::tempdir().expect("a folder");
+            std::fs::create_dir_all(dir.path().join("in/data")).expect("creates");
+            Self { dir }
+        }
+
+        fn path(&self, name: &str) -> PathBuf {
+            self.dir.path().join(name)
+        }
+
+        fn write(&self, name: &str, bytes: &[u8]) -> Stamp {
+            let path = self.path(name);
+            write_atomic(&path, bytes, Shared::Yes).expect("writes");
+            Stamp::of(&std::fs::metadata(&path).expect("there"))
+        }
+
+        fn read(&self, name: &str) -> Option<Vec<u8>> {
+            crate::fs::read_small(&self.path(name), 100).expect("reads")
+        }
+    }
+
+    /// A change from `0_a` to `0_a.remote`, staged.
+    fn change(output: &mut Output, expected: Stamp) -> Change {
+        let (place, name) = (Place::Sample(0), OsString::from("0_a.remote"));
+        let path = output.stage(place, &name).expect("stages");
+        write_atomic(&path, b"new", Shared::Yes).expect("writes");
+        let superseded = Some("0_a".into());
+        let (staged, expected) = (Some(name), Some(expected));
+        Change { item: 7, place, staged, replaces: false, superseded, expected }
+    }
+
+    #[test]
+    fn in_place_a_file_gives_way_to_what_was_staged_for_it() {
+        let site = Site::new();
+        let stamp = site.write("in/data/0_a", b"old");
+        let mut output = Output::open(&site.path("in"), &site.path("in/.")).expect("opens");
+        assert!(output.is_in_place());
+        let change = change(&mut output, stamp);
+        assert_eq!(output.change(vec![change]).expect("changes"), []);
+        assert_eq!(site.read("in/data/0_a"), None);
+        assert_eq!(site.read("in/data/0_a.remote").as_deref(), Some(&b"new"[..]));
+        output.finish().expect("ends");
+        assert_eq!(std::fs::read_dir(site.path("in/data")).expect("lists").count(), 1);
+    }
+
+    #[test]
+    fn in_place_what_was_changed_meanwhile_stays() {
+        let site = Site::new();
+        let stamp = site.write("in/data/0_a", b"old");
+        let mut output = Output::open(&site.path("in"), &site.path("in")).expect("opens");
+        let late = change(&mut output, stamp);
+        site.write("in/data/0_a", b"newer");
+        let failures = output.change(vec![late]).expect("goes on");
+        assert_eq!(failures, [(7, "it was changed meanwhile".to_owned())]);
+        assert_eq!(site.read("in/data/0_a").as_deref(), Some(&b"newer"[..]));
+        assert_eq!(site.read("in/data/0_a.remote"), None);
+        // Nor is a file replaced that appeared meanwhile.
+        let stamp = site.write("in/data/0_a", b"old");
+        std::fs::remove_file(output.stage(Place::Sample(0), OsStr::new("0_a.remote")).expect("x"))
+            .expect("left from before");
+        let late = change(&mut output, stamp);
+        site.write("in/data/0_a.remote", b"theirs");
+        assert_eq!(output.change(vec![late]).expect("goes on").len(), 1);
+        assert_eq!(site.read("in/data/0_a").as_deref(), Some(&b"old"[..]));
+        assert_eq!(site.read("in/data/0_a.remote").as_deref(), Some(&b"theirs"[..]));
+    }
+
+    #[test]
+    fn a_new_output_is_whole_or_not_there() {
+        let site = Site::new();
+        let target = site.path("deep/er/out");
+        let make = || {
+            let mut output = Output::open(&site.path("in"), &target).expect("opens");
+            let path = output.stage(Place::Shared, OsStr::new("a")).expect("stages");
+            write_atomic(&path, b"x", Shared::Yes).expect("writes");
+            output
+        };
+        drop(make());
+        assert!(!site.path("deep").exists());
+        let (first, second) = (make(), make());
+        first.finish().expect("is the first");
+        assert!(matches!(second.finish(), Err(Error::Exists(_))), "two runs at once");
+        assert_eq!(site.read("deep/er/out/a").as_deref(), Some(&b"x"[..]));
+        assert_eq!(std::fs::read_dir(site.path("deep/er")).expect("lists").count(), 1);
+    }
+
+    #[test]
+    fn only_what_a_dead_process_left_is_swept() {
+        let site = Site::new();
+        let (parent, prefix) = (site.path("in"), OsStr::new(".out.lake-"));
+        let alive = Staging::make(&parent, prefix).expect("makes");
+        let dead = Staging::make(&parent, prefix).expect("makes").dir.keep();
+        let others = site.path("in/.other.lake-1");
+        std::fs::create_dir(&others).expect("creates");
+        let _new = Staging::make(&parent, prefix).expect("makes");
+        assert!(alive.new_folder().exists() && others.exists() && !dead.exists());
+    }
+}

@@ -176,3 +176,80 @@ impl Plan {
         tally
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lake_url::SourceUrl;
+
+    fn remote(lakes: &[&str]) -> RemoteFile {
+        let source = |lake: &&str| {
+            let text = format!("file:///{lake}/{}.x", "a".repeat(64));
+            SourceUrl::parse_normal(&text).expect("a source")
+        };
+        RemoteFile::of(lakes.iter().map(source)).expect("some")
+    }
+
+    fn dataset(items: &[(Place, &str, State)]) -> Dataset {
+        let item = |(place, file, state): &(Place, &str, State)| Item {
+            place: *place,
+            file: (*file).into(),
+            state: state.clone(),
+        };
+        let items = items.iter().map(item).collect();
+        Dataset { folder: "/in".into(), items, samples: 2, strangers: Vec::new() }
+    }
+
+    #[test]
+    fn only_the_last_source_needs_the_content() {
+        let lakes = BTreeSet::from([LakeUrl::parse("file:///a").expect("a lake")]);
+        let odd = RemoteFile::parse(
+            format!("[\"file:///a/{}.x\", \"odd.x\"]", "a".repeat(64)).as_bytes(),
+        );
+        let of = |remote: RemoteFile| (Place::Sample(0), "0_a.x.remote", State::Remote(remote));
+        let items = [
+            of(remote(&["a", "b"])),
+            of(remote(&["a"])),
+            of(remote(&["b"])),
+            of(odd.expect("parses")),
+        ];
+        let plan = Plan::to_remove(&dataset(&items), &Selection::default(), &lakes);
+        let expected = [
+            Step::Point(remote(&["b"])),
+            Step::Restore,
+            Step::Keep,
+            Step::Refuse(Refusal::NothingReadable),
+        ];
+        assert_eq!(plan.0, expected);
+    }
+
+    #[test]
+    fn shared_items_are_meant_with_any_sample_and_without_one_by_no_slice() {
+        let shared = (Place::Shared, "c.x", State::Remote(remote(&["a"])));
+        let sample = (Place::Sample(1), "1_a.x.remote", State::Remote(remote(&["a"])));
+        let both = dataset(&[shared, sample]);
+        let meant = |slice: Slice| {
+            let selection = Selection { keys: Vec::new(), slice };
+            let is_kept = |step: &Step| *step == Step::Keep;
+            let plan = Plan::to_clone(&both, &selection, false);
+            plan.0.iter().map(|step| !is_kept(step)).collect::<Vec<_>>()
+        };
+        assert_eq!(meant(Slice::default()), [true, true]);
+        assert_eq!(meant(Slice { start: Some(1), ..Slice::default() }), [true, true]);
+        assert_eq!(meant(Slice { stop: Some(1), ..Slice::default() }), [true, false]);
+        assert_eq!(meant(Slice { start: Some(2), ..Slice::default() }), [false, false]);
+    }
+
+    #[test]
+    fn both_files_of_an_item_become_one() {
+        let file = std::env::current_exe().and_then(std::fs::metadata).expect("there");
+        let state = State::Both(super::super::Stamp::of(&file), remote(&["a"]));
+        let dataset = dataset(&[(Place::Sample(0), "0_a.x", state)]);
+        let all = Selection::default();
+        let lakes = BTreeSet::from([LakeUrl::parse("file:///a").expect("a lake")]);
+        assert_eq!(Plan::to_send(&dataset, &all).0, [Step::Send]);
+        assert_eq!(Plan::to_remove(&dataset, &all, &lakes).0, [Step::Restore]);
+        assert_eq!(Plan::to_clone(&dataset, &all, false).0, [Step::Restore]);
+        assert_eq!(Plan::to_clone(&dataset, &all, true).0, [Step::Point(remote(&["a"]))]);
+    }
+}

@@ -129,8 +129,8 @@ impl RemoteFile {
     /// Splits off the sources in these lakes: what remains, if anything, and whether any was split off.
     pub fn without<'a>(&self, is_meant: impl Fn(&LakeUrl) -> bool + 'a) -> (Option<Self>, bool) {
         let is_kept =
-            |entry: &&Box<str>| parse_entry(entry).map_or(true, |source| !is_meant(&source.lake));
-        let kept: Vec<Box<str>> = self.0.iter().filter(is_kept).cloned().collect();
+            |entry: &str| parse_entry(entry).map_or(true, |source| !is_meant(&source.lake));
+        let kept: Vec<Box<str>> = self.0.iter().filter(|entry| is_kept(entry)).cloned().collect();
         let is_changed = kept.len() < self.0.len();
         ((!kept.is_empty()).then_some(Self(kept)), is_changed)
     }

@@ -130,6 +130,9 @@ impl Transfer {
                     Ok(hashed) => {
                         let met_damage = failures.values().any(SourceFailure::is_damage);
                         self.note_ends(wanted, &failures);
+                        for (at, _) in failures.iter().filter(|(_, why)| why.is_damage()) {
+                            lake_at(*at).note_damage();
+                        }
                         return Ok(Landed { hashed, met_damage });
                     }
                     Err(Stop::Source(failure)) => drop(failures.insert(at, failure)),
@@ -158,11 +161,8 @@ impl Transfer {
     /// Notes how well the lakes are that did not help in the end.
     fn note_ends(&self, wanted: &WantedFile, failures: &BTreeMap<usize, SourceFailure>) {
         for (at, failure) in failures {
-            let open = self.lakes.at(&wanted.candidates[*at].lake);
-            match failure {
-                SourceFailure::Lake(error) => open.note::<()>(&Err(error.clone())),
-                SourceFailure::WrongBytes(_) => open.note_damage(),
-                SourceFailure::Broken { .. } => {}
+            if let SourceFailure::Lake(error) = failure {
+                self.lakes.at(&wanted.candidates[*at].lake).note::<()>(&Err(error.clone()));
             }
         }
     }
