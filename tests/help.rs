@@ -22,6 +22,8 @@ fn help_of_every_command() {
         "pull",
         "remote-add",
         "remote-remove",
+        "remote-upload",
+        "clone",
         "trust",
         "env",
         "demo",

@@ -30,6 +30,9 @@ use crate::workspace::{Workspace, settings_text};
 /// The lake is added to `.gitlake.toml`. What it lacks is sent to it, from this clone or from another
 /// source; then the pointers name it, too, and are staged with the settings. Files with content stay as
 /// they are. Running it again goes on where it was interrupted.
+///
+/// With `-i DIR`, the same for a dataset outside of git: content goes to the lakes, and `.remote` files stand
+/// in its place.
 #[derive(clap::Args)]
 pub struct Args {
     /// Lakes: `file:///folder`, the path of a folder, or `s3://host/bucket`

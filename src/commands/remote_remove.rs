@@ -22,6 +22,8 @@ use crate::workspace::{Workspace, settings_text};
 /// source is known to hold the content is refused before anything is changed.
 ///
 /// Without keys, slice and paths, everything is meant, and the remote leaves `.gitlake.toml`, too.
+///
+/// With `-i DIR`, the same for a dataset outside of git: what no other lake holds is brought back first.
 #[derive(clap::Args)]
 pub struct Args {
     /// Addresses of lakes, or names of remotes

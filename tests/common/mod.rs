@@ -1,5 +1,6 @@
 //! Surroundings for tests: a temporary folder with a home, repositories and lakes.
 
+pub(crate) mod dataset;
 mod lake;
 pub(crate) mod s3;
 pub(crate) mod stops;
