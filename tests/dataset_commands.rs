@@ -98,6 +98,11 @@ fn another_lake_gets_what_is_only_in_lakes() {
     place.lake(0, ["remote-upload", "-i", "out", "-r", "b"]).says("12 objects sent");
     place.lake(0, ["remote-upload", "-i", "in", "-r", "b"]).says("0 objects sent");
     place.lake(0, ["remote-add", "-i", "out", "-o", "both", "-r", "b"]).says("12 there already");
+    // What a lake has lost is sent again.
+    fs::remove_file(place.path.join("b").join(format!("{}.___", Oid::of(b"x").to_hex()))).unwrap();
+    let add = ["remote-add", "-i", "both", "-o", "both", "-r", "b"];
+    place.lake(0, add).says("1 object sent");
+    place.lake(0, add).says("0 objects sent");
     fs::rename(place.path.join("a"), place.path.join("gone")).unwrap();
     place.lake(0, ["clone", "-i", "both", "-o", "back"]);
     place.has_dataset("back", &kinds());

@@ -11,38 +11,35 @@ const HEADING: &str = "Datasets outside of git";
 
 /// Which dataset, and how its lakes are talked to.
 #[derive(Debug, clap::Args)]
-#[command(next_help_heading = HEADING)]
 pub(in crate::commands) struct InputArgs {
     /// Folder of a dataset; no repository is needed
-    #[arg(short, long, value_name = "DIR")]
+    #[arg(short, long, value_name = "DIR", help_heading = HEADING)]
     input: Option<PathBuf>,
     /// Options of a server that addresses name: `s3://HOST[:PORT]?secure=false:region=NAME` (can be
     /// repeated)
-    #[arg(long = "host", value_name = "SERVER", requires = "input")]
+    #[arg(long = "host", value_name = "SERVER", requires = "input", help_heading = HEADING)]
     hosts: Vec<String>,
     /// Print a summary as JSON
-    #[arg(long, requires = "input")]
+    #[arg(long, requires = "input", help_heading = HEADING)]
     json: bool,
 }
 
 /// Where the dataset is written.
 #[derive(Debug, clap::Args)]
-#[command(next_help_heading = HEADING)]
 pub(in crate::commands) struct OutputArgs {
     /// Folder to write the dataset to, which must not exist; the input to change it in place
-    #[arg(short, long, value_name = "DIR", requires = "input")]
+    #[arg(short, long, value_name = "DIR", requires = "input", help_heading = HEADING)]
     output: Option<PathBuf>,
     /// How files come into a new folder [default: create-new-file]
-    #[arg(long, value_name = "MODE", requires = "input")]
+    #[arg(long, value_name = "MODE", requires = "input", help_heading = HEADING)]
     serialization: Option<Mode>,
 }
 
 /// Which lakes are meant.
 #[derive(Debug, clap::Args)]
-#[command(next_help_heading = HEADING)]
 pub(in crate::commands) struct LakeArgs {
     /// Lakes: `file:///folder`, the path of a folder, or `s3://host/bucket` (can be repeated)
-    #[arg(short, long = "remote", value_name = "URL", requires = "input", num_args = 1..)]
+    #[arg(short, long = "remote", value_name = "URL", requires = "input", num_args = 1.., help_heading = HEADING)]
     remotes: Vec<String>,
 }
 
