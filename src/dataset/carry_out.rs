@@ -17,8 +17,9 @@ use crate::lake_url::SourceUrl;
 use crate::transfer::report::{Activity, with_causes};
 use crate::transfer::to_file::WantedFile;
 
-/// Items that are worked on together.
+/// Items that are worked on together, and of them those whose content is relayed through temporary files.
 const AT_ONCE: usize = 512;
+const RELAYED_AT_ONCE: usize = 32;
 
 /// What a plan is carried out with.
 pub struct Work<'a> {
@@ -112,7 +113,7 @@ impl Work<'_> {
                 is_fresh || **step != Step::Keep || matches!(item.state, State::Ambiguous(_))
             })
             .collect();
-        for some in items.chunks(AT_ONCE) {
+        for some in portions(&items) {
             if self.site.is_cancelled() {
                 return Ok(());
             }
@@ -292,6 +293,23 @@ impl Work<'_> {
         }
         Ok(())
     }
+}
+
+/// Cuts items into portions that are worked on one after the other.
+fn portions<'a>(
+    mut items: &'a [(usize, &'a Item, &'a Step)],
+) -> impl Iterator<Item = &'a [(usize, &'a Item, &'a Step)]> {
+    std::iter::from_fn(move || {
+        let mut relayed = 0;
+        let too_many = items.iter().position(|(_, item, step)| {
+            relayed += usize::from(matches!((step, &item.state), (Step::Send, State::Remote(_))));
+            relayed > RELAYED_AT_ONCE
+        });
+        let count = too_many.unwrap_or(items.len()).min(AT_ONCE);
+        let (some, rest) = items.split_at(count);
+        items = rest;
+        (!some.is_empty()).then_some(some)
+    })
 }
 
 /// Returns the `.remote` file of an item that is in these lakes now.
