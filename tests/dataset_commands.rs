@@ -301,3 +301,25 @@ fn what_is_missing_is_a_usage_error() {
     }
     assert_eq!(fs::read_dir(&place.path).unwrap().count(), 1);
 }
+
+#[test]
+fn settings_of_the_user_count_without_a_repository() {
+    let env = TestEnv::new();
+    let place = place(&env);
+    place.dataset("in", kinds());
+    place.lake(0, ["remote-add", "-i", "in", "-o", "out", "-r", "lake"]);
+    fs::rename(place.path.join("lake"), place.path.join("moved")).unwrap();
+    let url = |name: &str| format!("file://{}", place.path.join(name).display());
+    let key = format!("url.{}.insteadOf", url("moved"));
+    // By `git -c`, and by the user's own file.
+    let setting = format!("{key}={}", url("lake"));
+    place.git(["-c", &setting, "lake", "clone", "-i", "out", "-o", "once"]);
+    place.lake(1, ["clone", "-i", "out", "-o", "none"]);
+    place.git(["config", "--global", &key, &url("lake")]);
+    place.lake(0, ["clone", "-i", "out", "-o", "always"]);
+    place.has_dataset("always", &kinds());
+    place.git(["config", "--global", "lake.jobs", "many"]);
+    place
+        .lake(1, ["clone", "-i", "out", "-o", "x"])
+        .says("git config `lake.jobs` is `many`; it should be a number from 1 to 256");
+}

@@ -3,13 +3,16 @@
 use std::fs;
 
 use crate::common::dataset::place;
-use crate::common::{Repo, TestEnv, kill, noise, wait_until};
+use crate::common::{Repo, TestEnv, noise, wait_until};
 
-/// So many that they are done in several steps.
+/// So many that they are done in two steps. The first is quick, and the second takes seconds when the rate
+/// is limited to [`RATE`]: whatever happens after the first happens in the middle.
 const ITEMS: u64 = 700;
+const AT_ONCE: u64 = 512;
+const RATE: &str = "1m";
 
 fn content(at: u64) -> Vec<u8> {
-    noise(at, 200)
+    noise(at, if at < AT_ONCE { 100 } else { 30_000 })
 }
 
 fn many(place: &Repo, name: &str) {
@@ -18,12 +21,18 @@ fn many(place: &Repo, name: &str) {
     place.dataset(name, files);
 }
 
-/// Starts a command, and kills it as soon as something has happened.
+/// The same place, where transfers are slow.
+fn slowly(place: &Repo) -> Repo {
+    let setting = place.with("GIT_CONFIG_COUNT", "1").with("GIT_CONFIG_KEY_0", "lake.maxRate");
+    setting.with("GIT_CONFIG_VALUE_0", RATE)
+}
+
+/// Starts a command that takes long, and kills it as soon as something has happened.
 fn kill_when(place: &Repo, args: &[&str], what: &str, is_so: impl Fn() -> bool) {
-    let mut child = place.start_program("git-lake", args);
-    wait_until(what, || is_so() || child.try_wait().unwrap().is_some());
-    kill(child.id());
-    child.wait().unwrap();
+    let mut child = slowly(place).start_program("git-lake", args);
+    wait_until(what, &is_so);
+    child.kill().unwrap();
+    assert_eq!(child.wait().unwrap().code(), None, "it was killed in the middle");
 }
 
 /// Each item is there as its content, or as a source of it, or both.
@@ -59,7 +68,7 @@ fn a_kill_in_place_leaves_the_old_or_the_new_and_the_same_command_finishes() {
     let add = ["remote-add", "-i", "set", "-o", "set", "-r", "lake"];
     let is_begun = || has(&place, "set", ".remote");
     kill_when(&place, &add, "a `.remote` file is there", is_begun);
-    assert!(has(&place, "set", ".bin"), "it was killed in the middle");
+    assert!(has(&place, "set", ".bin"));
     nothing_is_lost(&place, "set");
     place.lake(0, add);
     assert_eq!(count(&place, "set", ".bin.remote"), place.files("set").len());
@@ -110,12 +119,11 @@ fn an_interrupt_ends_in_order() {
     let env = TestEnv::new();
     let place = place(&env);
     many(&place, "in");
-    let mut command = place.command("git-lake");
-    command.args(["remote-add", "-i", "in", "-o", "out", "-r", "lake"]);
-    let mut child = command.stderr(std::process::Stdio::null()).spawn().unwrap();
+    let args = ["remote-add", "-i", "in", "-o", "out", "-r", "lake"];
+    let mut child = slowly(&place).start_program("git-lake", &args);
     let lake = place.path.join("lake");
     let sent = || fs::read_dir(&lake).is_ok_and(|entries| entries.count() > 10);
-    wait_until("something was sent", || sent() || child.try_wait().unwrap().is_some());
+    wait_until("something was sent", sent);
     let pid = child.id().to_string();
     std::process::Command::new("kill").args(["-INT", &pid]).status().unwrap();
     let code = child.wait().unwrap().code();
