@@ -18,15 +18,27 @@ pub fn to_hex(bytes: &[u8]) -> String {
 
 /// Returns the bytes that lower-case hexadecimal `text` stands for, or `None` when it is anything else.
 pub fn from_hex(text: &[u8]) -> Option<Vec<u8>> {
+    let mut bytes = vec![0; text.len() / 2];
+    fill_from_hex(text, &mut bytes)?;
+    Some(bytes)
+}
+
+/// Writes the bytes that lower-case hexadecimal `text` stands for, if it stands for as many as there
+/// is room for.
+fn fill_from_hex(text: &[u8], bytes: &mut [u8]) -> Option<()> {
     let digit = |c: u8| match c {
         b'0'..=b'9' => Some(c - b'0'),
         b'a'..=b'f' => Some(c - b'a' + 10),
         _ => None,
     };
-    if !text.len().is_multiple_of(2) {
+    let (pairs, []) = text.as_chunks::<2>() else { return None };
+    if pairs.len() != bytes.len() {
         return None;
     }
-    text.chunks_exact(2).map(|pair| Some(digit(pair[0])? << 4 | digit(pair[1])?)).collect()
+    for (byte, [high, low]) in bytes.iter_mut().zip(pairs) {
+        *byte = digit(*high)? << 4 | digit(*low)?;
+    }
+    Some(())
 }
 
 /// Names an object by the SHA-256 of its exact bytes.
@@ -54,7 +66,9 @@ impl Oid {
 
     /// Parses 64 lower-case hexadecimal digits, and nothing else.
     pub fn parse_hex(text: &[u8]) -> Option<Self> {
-        Some(Self(from_hex(text)?.try_into().ok()?))
+        let mut bytes = [0; Self::LEN];
+        fill_from_hex(text, &mut bytes)?;
+        Some(Self(bytes))
     }
 
     /// Returns the digest.

@@ -81,7 +81,8 @@ impl Site {
         let (access, rewrites) = (Arc::clone(&hosts), config.clone());
         let limits = Limits { part_bytes: config.part_size, ..Limits::default() };
         let access = Box::new(move |location: &LakeUrl| access.access_to(location));
-        let opener = Arc::new(Opener::new(access, Arc::new(Forgetful), limits));
+        let opener = Opener::new(access, Arc::new(Forgetful), limits).stopped_by(cancel.flag());
+        let opener = Arc::new(opener);
         let opening = Arc::clone(&opener);
         let open = move |url: &LakeUrl| opening.open(url, &rewrites.rewritten(url));
         let folder = tempfile::Builder::new().prefix("git-lake-").tempdir();
@@ -131,7 +132,19 @@ impl Reporter for Part {
         self.0.finished_object();
     }
 
+    fn hashed(&self, files: u64, bytes: u64) {
+        self.0.hashed(files, bytes);
+    }
+
     fn end(&self) {}
+
+    fn pause(&self) {
+        self.0.pause();
+    }
+
+    fn resume(&self) {
+        self.0.resume();
+    }
 
     fn warn(&self, text: &str) {
         self.0.warn(text);

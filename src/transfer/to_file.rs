@@ -179,7 +179,7 @@ impl Transfer {
         open.usable()?;
         let pass = open.gate(self.jobs).enter(&self.cancel);
         let pass = pass.ok_or(Stop::Fatal(Failure::Cancelled))?;
-        let result = self.receive(open, source, wanted, file, hashes);
+        let result = self.receive_file(open, source, wanted, file, hashes);
         let (objects, bytes, outcome) = match &result {
             Ok(hashed) => (1, hashed.size, Outcome::Done),
             Err(Stop::Source(failure)) if failure.retry() != Retry::Never => {
@@ -195,7 +195,7 @@ impl Transfer {
     }
 
     /// Receives an object and verifies it by its name.
-    fn receive(
+    fn receive_file(
         &self,
         open: &OpenLake,
         source: &SourceUrl,
