@@ -25,6 +25,7 @@
 //! - [`lake_url`]: addresses of lakes and of objects in them, in one normal form.
 //! - [`repo_path`]: a path inside a repository: any bytes, never outside.
 //! - [`mod@pointer`]: reading, writing and merging pointers.
+//! - [`kind`]: what kind of file content is, by its first bytes.
 //! - [`underfolder`]: what file names mean in a dataset, and which samples a slice means.
 //! - [`fs`]: staging, syncing, renaming, locking; writing beneath a folder without following links.
 //! - [`fail_point`]: where tests can stop the process.
@@ -95,6 +96,7 @@ pub mod fail_point;
 pub mod fill;
 pub mod filter;
 pub mod fs;
+pub mod kind;
 pub mod lake;
 pub mod lake_url;
 pub mod object_name;

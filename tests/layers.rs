@@ -16,6 +16,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("fs", BOTTOM),
     ("underfolder", BOTTOM),
     ("fail_point", BOTTOM),
+    ("kind", BOTTOM),
     // One outside thing each.
     ("lake", BOTTOM),
     ("store", BOTTOM),
@@ -65,6 +66,7 @@ const BOTTOM: &[&str] = &[
     "fs",
     "underfolder",
     "fail_point",
+    "kind",
 ];
 const OUTSIDE: &[&str] = &["lake", "store", "repo", "config"];
 
