@@ -45,6 +45,7 @@
 //! - [`fill`]: content in the place of pointers, without git.
 //! - [`sources`]: which lakes pointers name, chosen and changed for many items at once.
 //! - [`dataset`]: datasets in folders, without git: which lakes have their items, and bringing them back.
+//! - [`diff`]: which items differ between two states, and how.
 //! - [`filter`]: the conversation with git, and what happens when git ends it.
 //!
 //! What a person types and sees:
@@ -91,6 +92,7 @@ pub mod cli;
 pub mod commands;
 pub mod config;
 pub mod dataset;
+pub mod diff;
 pub mod digest;
 pub mod fail_point;
 pub mod fill;

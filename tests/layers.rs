@@ -30,12 +30,24 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("proof", &["workspace", "transfer", "owed"]),
     ("sources", &["workspace", "transfer"]),
     ("dataset", &["transfer"]),
+    ("diff", &["workspace", "transfer"]),
     ("filter", &["workspace", "transfer", "owed", "fill"]),
     // Verbs, and what a person sees.
     ("ui", &["transfer"]),
     (
         "commands",
-        &["workspace", "transfer", "owed", "fill", "proof", "sources", "dataset", "filter", "ui"],
+        &[
+            "workspace",
+            "transfer",
+            "owed",
+            "fill",
+            "proof",
+            "sources",
+            "dataset",
+            "diff",
+            "filter",
+            "ui",
+        ],
     ),
     (
         "cli",
@@ -47,6 +59,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "proof",
             "sources",
             "dataset",
+            "diff",
             "filter",
             "ui",
             "commands",

@@ -16,6 +16,7 @@ mod dataset_commands;
 mod dataset_failures;
 mod dataset_kills;
 mod dataset_pipelime;
+mod diff;
 mod downloads;
 mod fills;
 mod help;

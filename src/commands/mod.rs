@@ -18,6 +18,7 @@ use crate::workspace::{self, Workspace};
 pub mod clone;
 mod dataset;
 pub mod demo;
+pub mod diff;
 pub mod env;
 pub mod filter;
 pub mod hook;
@@ -104,6 +105,9 @@ pub enum Error {
     /// Pointers cannot be rewritten.
     #[error(transparent)]
     Rewrite(#[from] crate::sources::rewrite::Error),
+    /// States cannot be compared.
+    #[error(transparent)]
+    Diff(#[from] crate::diff::Error),
     /// The history cannot be read.
     #[error(transparent)]
     History(#[from] repo::history::Error),

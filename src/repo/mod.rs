@@ -13,6 +13,7 @@ use crate::fs::PathError;
 pub mod attributes;
 mod blob_id;
 mod caller;
+pub mod changes;
 pub mod credential;
 mod environment;
 pub mod gitconfig;
