@@ -5,13 +5,17 @@ use crate::repo::Environment;
 use crate::repo::gitconfig::{self, ConfigFile};
 
 /// What git has to know to call git-lake. `exec` spares a shell that would swallow signals.
-const FILTER_CONFIG: [(&str, &str); 6] = [
+/// The second driver merges the common ancestors of a history that crosses itself.
+const FILTER_CONFIG: [(&str, &str); 9] = [
     ("filter.lake.process", "exec git-lake filter-process"),
     ("filter.lake.clean", "git-lake clean -- %f"),
     ("filter.lake.smudge", "git-lake smudge -- %f"),
     ("filter.lake.required", "true"),
     ("merge.lake.name", "git-lake pointers"),
     ("merge.lake.driver", "git-lake merge-driver %O %A %B %P"),
+    ("merge.lake.recursive", "lake-ancestor"),
+    ("merge.lake-ancestor.name", "git-lake pointers of common ancestors"),
+    ("merge.lake-ancestor.driver", "git-lake merge-driver --ancestor %O %A %B %P"),
 ];
 
 /// Set the filter up for all your repositories, so that a fresh clone needs no other step

@@ -20,14 +20,39 @@ pub struct Args {
     /// File with their version
     theirs: PathBuf,
     /// Path that is merged
+    #[arg(allow_hyphen_values = true)]
     path: PathBuf,
+    /// Make a common ancestor for another merge: a conflict leaves the common version
+    #[arg(long)]
+    ancestor: bool,
 }
 
 /// Runs `git-lake merge-driver`. Exit code 1 is a conflict, with ours as the result.
 ///
+/// Where a history crosses itself, git first merges the common ancestors into one. If either side of a
+/// conflict became that ancestor, the real merge would take the other one in silence, as the only one
+/// that has changed; so the common version does, as git has it for binary files (merge-ll.c,
+/// `ll_binary_merge`).
+///
 /// # Errors
 /// If a file cannot be read or written.
 pub fn run(context: &Context, args: &Args) -> super::Result {
+    let exit = merge(context, args)?;
+    if !args.ancestor || exit == Exit::Done {
+        return Ok(exit);
+    }
+    let limit = file::MAX_FILE_BYTES.max(MAX_POINTER_BYTES as u64);
+    let base = match read_small(&args.base, limit) {
+        Ok(base) => base.unwrap_or_default(),
+        // Content that git holds by itself; without a common version no side can pass for unchanged.
+        Err(error) if error.source.kind() == std::io::ErrorKind::FileTooLarge => Vec::new(),
+        Err(error) => return Err(error.into()),
+    };
+    write_atomic(&args.ours, &base, Shared::Yes)?;
+    Ok(Exit::Done)
+}
+
+fn merge(context: &Context, args: &Args) -> super::Result {
     if args.path.file_name().is_some_and(|name| name == file::FILE_NAME) {
         return merge_settings(context, args);
     }
