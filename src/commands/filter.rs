@@ -63,7 +63,7 @@ pub fn clean(context: &Context, args: &CleanArgs) -> super::Result {
     let result = cleaner.clean(&path, &mut Stream::new(input));
     let mut summary = Summary::default();
     if let Err(error) = &result {
-        summary.refused(&path, error);
+        summary.refused(&site, &path, error);
     }
     cleaner.remember();
     finish::sync(&site, true);

@@ -9,8 +9,8 @@ use std::collections::{BTreeMap, HashSet};
 use super::clean::Emitted;
 use crate::config::UploadAt;
 use crate::owed;
-use crate::repo::hooks;
 use crate::repo::index::Index;
+use crate::repo::{Repo, hooks};
 use crate::repo_path::RepoPath;
 use crate::transfer::download::Failure;
 use crate::transfer::upload;
@@ -40,15 +40,13 @@ impl Summary {
     }
 
     /// Notes a path that could not be cleaned; git names it too, but not why.
-    pub fn refused(&mut self, path: &RepoPath, error: &super::clean::Error) {
+    pub fn refused(&mut self, site: &Workspace, path: &RepoPath, error: &super::clean::Error) {
         let way_out = match error {
-            super::clean::Error::Damaged(_) => {
-                "; take one side's pointer with `git checkout --ours` or `--theirs`, or add the content itself"
-            }
+            super::clean::Error::Damaged(_) => format!(". {}", way_back(&site.repo, path)),
             super::clean::Error::LfsPointer => {
-                "; run `git lfs pull` first, so that the content is there"
+                "; run `git lfs pull` first, so that the content is there".to_owned()
             }
-            _ => "",
+            _ => String::new(),
         };
         self.refused.push(format!("Could not add `{}`: {error}{way_out}", path.display()));
     }
@@ -73,6 +71,34 @@ impl Summary {
                 .warn("The checkout is complete; `git lake pull` fetches what is missing.");
         }
     }
+}
+
+/// Says which commands bring a file back whose pointer is damaged.
+///
+/// Versions to choose from are in the index only while a merge is not resolved. git merged the pointer
+/// line by line if the merge driver was not set up, and can do it again.
+pub(super) fn way_back(repo: &Repo, path: &RepoPath) -> String {
+    let path = shell_quoted(&path.display());
+    let mut text = format!(
+        "While it is not merged, `git checkout --ours -- {path}` or `git checkout --theirs -- {path}` \
+         brings one side back; at any time `git checkout COMMIT -- {path}` brings that commit's, and \
+         the content itself can be put there and added"
+    );
+    if repo.config_string("merge.lake.driver").is_none() {
+        text.push_str(
+            ". The merge driver is not set up here, so git merges pointers as text: `git lake init` sets it up",
+        );
+    }
+    text
+}
+
+/// Writes a word so that a shell takes it as it is.
+fn shell_quoted(word: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "._/-+@%".contains(c);
+    if !word.is_empty() && word.chars().all(is_plain) {
+        return word.to_owned();
+    }
+    format!("'{}'", word.replace('\'', "'\\''"))
 }
 
 /// Names the first few of a list.
@@ -184,5 +210,23 @@ fn install_hooks(site: &Workspace) {
     // Only where all are absent or ours, and only inside the git dir: `init` tells about the rest.
     if let Err(error) = hooks::install(&site.repo) {
         site.reporter.warn(&format!("Could not install the hooks: {error}"));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_that_is_shown_can_be_pasted() {
+        let table = [
+            ("a/b-1.bin", "a/b-1.bin"),
+            ("with blank.bin", "'with blank.bin'"),
+            ("it's.bin", "'it'\\''s.bin'"),
+            ("$x", "'$x'"),
+        ];
+        for (word, quoted) in table {
+            assert_eq!(shell_quoted(word), quoted);
+        }
     }
 }

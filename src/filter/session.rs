@@ -205,7 +205,7 @@ impl<R: Read, W: Write> Session<'_, R, W> {
             Err(error) => {
                 // git names the path, too.
                 reporter.pause();
-                self.summary.refused(path, &error);
+                self.summary.refused(self.site, path, &error);
                 self.connection.answer_status(Status::Error)
             }
         }

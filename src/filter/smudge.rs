@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{self, Read as _, Seek as _, Write as _};
 
 use super::clean::Chunks;
+use super::finish::way_back;
 use crate::config::Checkout;
 use crate::pointer::{Parsed, Pointer};
 use crate::repo_path::RepoPath;
@@ -70,13 +71,13 @@ pub fn read(site: &Workspace, path: &RepoPath, chunks: &mut dyn Chunks) -> io::R
             return Ok(Blob::AsIs(Content::Bytes(bytes)));
         }
         Parsed::Damaged(fault) => {
-            warn(&format!("its pointer is damaged. {fault}"));
+            warn(&format!("its pointer is damaged. {fault}. {}", way_back(&site.repo, path)));
             return Ok(Blob::AsIs(Content::Bytes(bytes)));
         }
         Parsed::Pointer(pointer, _) => pointer,
     };
     if let Err(fault) = pointer.check_names(|source| site.config.hash_of(source)) {
-        warn(&format!("its pointer is damaged. {fault}"));
+        warn(&format!("its pointer is damaged. {fault}. {}", way_back(&site.repo, path)));
         return Ok(Blob::AsIs(Content::Bytes(bytes)));
     }
     if site.config.checkout == Checkout::Pointer || !site.config.wants_content(path) {
