@@ -7,14 +7,15 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
-use crate::config::UploadAt;
 use crate::config::accepted::Accepted;
+use crate::config::{Checkout, UploadAt};
 use crate::fs::{PathError, unix_now};
 use crate::lake_url::LakeUrl;
 use crate::pointer::Pointer;
-use crate::repo::history::{self, Reach};
-use crate::repo::{BlobId, Repo};
+use crate::repo::history::{self, Commits, Reach, Replacement};
+use crate::repo::{self, BlobId, Repo};
 use crate::repo_path::RepoPath;
+use crate::store::Presence;
 use crate::store::queue::{Claims, Compacted, Owed, Tentative};
 use crate::transfer::upload::{Job, Origin, Report};
 use crate::workspace::Workspace;
@@ -43,6 +44,20 @@ pub enum Look {
     Everywhere,
 }
 
+/// Says why it cannot be found out what commits owe.
+#[derive(Debug, thiserror::Error)]
+pub enum InheritError {
+    /// The history.
+    #[error(transparent)]
+    History(#[from] history::Error),
+    /// The repository.
+    #[error(transparent)]
+    Repo(#[from] repo::Error),
+    /// The local state.
+    #[error(transparent)]
+    Path(#[from] PathError),
+}
+
 /// Returns the uploads that pointers ask for and no receipt settles.
 ///
 /// # Errors
@@ -57,6 +72,53 @@ pub fn of_pointers<'a>(
             if site.receipts.get(url)?.is_none() {
                 let (oid, size) = (pointer.oid(), pointer.size());
                 owed.push(Owed { url: url.clone(), oid, size, path: path.clone() });
+            }
+        }
+    }
+    Ok(owed)
+}
+
+/// Returns the uploads that commits owe to remotes of what they replaced.
+///
+/// Where one side of a merge gave an item one more remote and the other side gave it new content, the
+/// merged pointer is that of the new content and does not name the remote. Readers look there all the
+/// same, under the object's name; so the object belongs there. Commits that were rebased or picked are
+/// no different. Only what this clone has or is to have is among the result.
+///
+/// # Errors
+/// If the history or the local state cannot be read.
+pub fn inherited(site: &Workspace, commits: Commits<'_>) -> Result<Vec<Owed>, InheritError> {
+    let mut owed = Vec::new();
+    for Replacement { old, new, path } in history::replacements(&site.repo, commits)? {
+        let Some(path) = RepoPath::parse(&path) else { continue };
+        let (Some((_, old)), Some((_, new))) = (site.pointer_of(old)?, site.pointer_of(new)?)
+        else {
+            continue;
+        };
+        if old.oid() == new.oid() {
+            continue;
+        }
+        let (oid, size) = (new.oid(), new.size());
+        let is_here = site.store.presence(oid, size)? != Presence::Absent;
+        if !is_here
+            && (site.config.checkout == Checkout::Pointer || !site.config.wants_content(&path))
+        {
+            continue;
+        }
+        let names = |pointer: &Pointer, lake: &LakeUrl| {
+            pointer.sources().iter().any(|source| source.lake == *lake)
+        };
+        let mut lakes: HashSet<&LakeUrl> = site
+            .config
+            .upload_remotes(&path)
+            .filter(|remote| remote.hash.is_writable())
+            .map(|remote| &remote.url)
+            .filter(|lake| names(&old, lake) && !names(&new, lake))
+            .collect();
+        for url in site.config.candidates(&new, &path) {
+            // One name in each lake is enough.
+            if lakes.remove(&url.lake) && site.receipts.get(&url)?.is_none() {
+                owed.push(Owed { url, oid, size, path: path.clone() });
             }
         }
     }

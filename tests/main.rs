@@ -23,6 +23,7 @@ mod help;
 
 mod large_files;
 mod layers;
+mod merge_cases;
 mod merges;
 mod names;
 mod processes;

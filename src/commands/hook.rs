@@ -4,12 +4,16 @@ use std::collections::HashSet;
 use std::io::Read as _;
 
 use super::{Context, Error, Exit, counted};
+use crate::config::UploadAt;
 use crate::fill;
+use crate::filter::finish;
+use crate::owed::{self, InheritError, Look};
 use crate::proof::{self, Verdict};
-use crate::repo::history::{self, RefUpdate};
+use crate::repo::history::{self, Commits, RefUpdate};
 use crate::repo_path::RepoPath;
-use crate::store::fill_journal;
+use crate::store::{Presence, fill_journal};
 use crate::ui::size;
+use crate::workspace::Workspace;
 
 /// Longest list of refs that git sends to a hook, in bytes.
 const MAX_INPUT_BYTES: u64 = 64 << 20;
@@ -38,7 +42,12 @@ pub fn run(context: &Context, args: &Args) -> super::Result {
             let is_branch = args.arguments.get(2).is_some_and(|flag| flag == "1");
             tell_what_is_left(context, is_branch)
         }
-        "post-merge" => tell_what_is_left(context, true),
+        "post-merge" => {
+            let site = context.lenient_workspace()?;
+            let when = site.config.upload_at;
+            upload_inherited(context, &site, Commits::MergedHead, when);
+            tell_what_is_left(context, true)
+        }
         other => Err(Error::Usage(format!("`{other}` is not a hook that git-lake has"))),
     }
 }
@@ -54,12 +63,14 @@ fn pre_push(context: &Context, args: &Args) -> super::Result {
     let site = context.lenient_workspace()?;
     // The first is the name of a remote, or the address as it was typed.
     let remote = args.arguments.first().map(|name| name.to_string_lossy().into_owned());
-    let blobs = history::blobs_to_push(&site.repo, &updates, &remote.unwrap_or_default())?;
+    let remote = remote.unwrap_or_default();
+    let blobs = history::blobs_to_push(&site.repo, &updates, &remote)?;
     let Verdict { problems, notes, sent, sent_bytes } = proof::prove(&site, blobs)?;
     for note in &notes {
         context.ui.warning(note);
     }
     if problems.is_empty() {
+        upload_inherited(context, &site, Commits::Pushed(&updates, &remote), UploadAt::Add);
         return Ok(Exit::Done);
     }
     for problem in &problems {
@@ -77,6 +88,35 @@ fn pre_push(context: &Context, args: &Args) -> super::Result {
         "The push is refused, so that nobody gets pointers without content; `git push --no-verify` pushes all the same.",
     );
     Ok(Exit::Incomplete)
+}
+
+/// Sends new content to remotes that the other side of a merge gave the item, or with
+/// [`UploadAt::Push`] leaves that owed. What fails stays owed, and stops nothing.
+fn upload_inherited(context: &Context, site: &Workspace, commits: Commits<'_>, when: UploadAt) {
+    let upload = || -> Result<(), InheritError> {
+        let mut owed = owed::inherited(site, commits)?;
+        if owed.is_empty() {
+            return Ok(());
+        }
+        site.queue.add_owed(&owed)?;
+        if when == UploadAt::Push {
+            return Ok(());
+        }
+        // Large files are put in place when git has ended, and uploaded by whatever comes next.
+        owed.retain(|owed| {
+            let presence = site.store.presence(owed.oid, owed.size);
+            presence.is_ok_and(|presence| presence != Presence::Absent)
+        });
+        let (report, due) = owed::pay(site, owed)?;
+        finish::tell(site, &report, &due);
+        owed::settle(site, Look::Index)?;
+        Ok(())
+    };
+    if let Err(error) = upload() {
+        context.ui.warning(&format!(
+            "Could not find out what the merged items owe to lakes: {error}. `git push` tries again."
+        ));
+    }
 }
 
 /// Reports pointers that a checkout left behind, and with `is_new_state` content that git holds where

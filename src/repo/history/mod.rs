@@ -38,6 +38,26 @@ pub struct FoundBlob {
     pub path: Vec<u8>,
 }
 
+/// A blob that a commit has in the place of another one of a parent.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Replacement {
+    /// What the parent has there.
+    pub old: BlobId,
+    /// What the commit has there.
+    pub new: BlobId,
+    /// The path from the top of the work tree.
+    pub path: Vec<u8>,
+}
+
+/// Which commits [`replacements`] looks at.
+#[derive(Debug, Clone, Copy)]
+pub enum Commits<'a> {
+    /// `HEAD`, if it is a merge.
+    MergedHead,
+    /// Those that a push sends; what git gives to the hook, and the remote as for [`blobs_to_push`].
+    Pushed(&'a [RefUpdate], &'a str),
+}
+
 /// Where [`blobs_reachable`] begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reach {
@@ -64,20 +84,8 @@ pub fn blobs_to_push(
     if sent.is_empty() {
         return Ok(Vec::new());
     }
-    let announced = updates.iter().filter_map(RefUpdate::replaced);
-    let known: HashSet<BlobId> = announced.filter(|id| repo.has_object(*id)).collect();
-    let mut revisions = Vec::new();
-    for id in &sent {
-        revisions.extend_from_slice(format!("{id}\n").as_bytes());
-    }
-    for id in &known {
-        revisions.extend_from_slice(format!("^{id}\n").as_bytes());
-    }
     let git = Git::of(repo)?;
-    let mut bounds = vec!["--stdin".to_owned()];
-    if let Some(remote) = tracked_remote(repo, remote) {
-        bounds.extend(["--not".to_owned(), format!("--remotes={remote}")]);
-    }
+    let (bounds, revisions) = range_of_push(repo, updates, remote);
     let mut paths: HashMap<BlobId, HashSet<Vec<u8>>> = HashMap::new();
     let mut hints = HashMap::new();
     for found in rev_list_blobs(&git, &bounds, &revisions)? {
@@ -92,7 +100,7 @@ pub fn blobs_to_push(
             paths.insert(found.path);
         }
     };
-    changed_blobs(&git, &bounds, &revisions, &mut add)?;
+    changed_blobs(&git, &bounds, &revisions, &mut |found, _| add(found))?;
     // A tag may name a tree, which no commit leads to.
     for id in &sent {
         if let Some(tree) = repo.tree_without_commit(*id)? {
@@ -108,6 +116,49 @@ pub fn blobs_to_push(
         found.extend(paths.into_iter().map(|path| FoundBlob { id, path }));
     }
     found.sort_unstable();
+    Ok(found)
+}
+
+/// Returns the arguments and the input by which `git rev-list` finds the commits of a push.
+fn range_of_push(repo: &Repo, updates: &[RefUpdate], remote: &str) -> (Vec<String>, Vec<u8>) {
+    let sent: HashSet<BlobId> = updates.iter().filter_map(RefUpdate::sent).collect();
+    let announced = updates.iter().filter_map(RefUpdate::replaced);
+    let known: HashSet<BlobId> = announced.filter(|id| repo.has_object(*id)).collect();
+    let mut revisions = Vec::new();
+    for id in &sent {
+        revisions.extend_from_slice(format!("{id}\n").as_bytes());
+    }
+    for id in &known {
+        revisions.extend_from_slice(format!("^{id}\n").as_bytes());
+    }
+    let mut bounds = vec!["--stdin".to_owned()];
+    if let Some(remote) = tracked_remote(repo, remote) {
+        bounds.extend(["--not".to_owned(), format!("--remotes={remote}")]);
+    }
+    (bounds, revisions)
+}
+
+/// Returns the blobs that commits have in the place of others, against each of their parents, once each.
+///
+/// # Errors
+/// If git fails.
+pub fn replacements(repo: &Repo, commits: Commits<'_>) -> Result<Vec<Replacement>, Error> {
+    let (bounds, revisions) = match commits {
+        Commits::MergedHead => {
+            let bounds = ["--no-walk", "--min-parents=2", "HEAD"].map(str::to_owned);
+            (bounds.into(), Vec::new())
+        }
+        Commits::Pushed(updates, remote) => range_of_push(repo, updates, remote),
+    };
+    let (mut found, mut seen) = (Vec::new(), HashSet::new());
+    let git = Git::of(repo)?;
+    changed_blobs(&git, &bounds, &revisions, &mut |blob, old| {
+        let Some(old) = old else { return };
+        let replacement = Replacement { old, new: blob.id, path: blob.path };
+        if seen.insert(replacement.clone()) {
+            found.push(replacement);
+        }
+    })?;
     Ok(found)
 }
 
@@ -201,7 +252,7 @@ fn changed_blobs(
     git: &Git,
     bounds: &[String],
     revisions: &[u8],
-    add: &mut dyn FnMut(FoundBlob),
+    add: &mut dyn FnMut(FoundBlob, Option<BlobId>),
 ) -> Result<(), Error> {
     let mut args = vec!["rev-list"];
     args.extend(bounds.iter().map(String::as_str));

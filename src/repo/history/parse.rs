@@ -68,23 +68,24 @@ impl RefUpdate {
 }
 
 /// Parses `git diff-tree -z --raw`: `:<mode> <mode> <id> <id> <status>` NUL `<path>` NUL.
+///
+/// `add` gets each file that is there afterwards, and the blob of the file that was there before.
 pub(super) fn raw_changes(
     stream: &mut Stream,
-    add: &mut dyn FnMut(FoundBlob),
+    add: &mut dyn FnMut(FoundBlob, Option<BlobId>),
 ) -> Result<(), Error> {
     const WRONG: Error = Error::Answer { command: "diff-tree" };
     while let Some(record) = stream.next_record(0).map_err(|_| WRONG)? {
         let words: Vec<&[u8]> = record.split(|byte| *byte == b' ').collect();
-        let [old_mode, mode, _, id, _] = words[..] else {
+        let [old_mode, mode, old_id, id, _] = words[..] else {
             return Err(WRONG);
         };
-        if !old_mode.starts_with(b":") {
-            return Err(WRONG);
-        }
+        let old_mode = old_mode.strip_prefix(b":").ok_or(WRONG)?;
         let path = stream.next_record(0).map_err(|_| WRONG)?.ok_or(WRONG)?;
         if is_file_mode(mode) {
             let id = BlobId::parse_hex(id).ok_or(WRONG)?;
-            add(FoundBlob { id, path });
+            let old = BlobId::parse_hex(old_id).ok_or(WRONG)?;
+            add(FoundBlob { id, path }, Some(old).filter(|_| is_file_mode(old_mode)));
         }
     }
     Ok(())
