@@ -16,6 +16,16 @@ pub fn to_hex(bytes: &[u8]) -> String {
     text
 }
 
+/// The value of each lower-case hexadecimal digit; 255 for what is none.
+const VALUES: [u8; 256] = {
+    let (mut values, mut value) = ([255; 256], 0);
+    while value < 16 {
+        values[b"0123456789abcdef"[value as usize] as usize] = value;
+        value += 1;
+    }
+    values
+};
+
 /// Returns the bytes that lower-case hexadecimal `text` stands for, or `None` when it is anything else.
 pub fn from_hex(text: &[u8]) -> Option<Vec<u8>> {
     let mut bytes = vec![0; text.len() / 2];
@@ -26,17 +36,19 @@ pub fn from_hex(text: &[u8]) -> Option<Vec<u8>> {
 /// Writes the bytes that lower-case hexadecimal `text` stands for, if it stands for as many as there
 /// is room for.
 fn fill_from_hex(text: &[u8], bytes: &mut [u8]) -> Option<()> {
-    let digit = |c: u8| match c {
-        b'0'..=b'9' => Some(c - b'0'),
-        b'a'..=b'f' => Some(c - b'a' + 10),
-        _ => None,
-    };
     let (pairs, []) = text.as_chunks::<2>() else { return None };
     if pairs.len() != bytes.len() {
         return None;
     }
+    let mut seen = 0;
     for (byte, [high, low]) in bytes.iter_mut().zip(pairs) {
-        *byte = digit(*high)? << 4 | digit(*low)?;
+        let (high, low) = (VALUES[usize::from(*high)], VALUES[usize::from(*low)]);
+        seen |= high | low;
+        *byte = high << 4 | low;
+    }
+    // No digit has a value above 15, so one look at the end is enough.
+    if seen > 15 {
+        return None;
     }
     Some(())
 }

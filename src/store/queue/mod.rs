@@ -11,6 +11,7 @@
 
 use std::collections::HashSet;
 use std::fs::File;
+use std::hash::{BuildHasher as _, Hash as _, Hasher as _};
 use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
@@ -153,7 +154,7 @@ impl Queue {
                 }
             }
             if is_complete {
-                return Ok(claims.into_claims());
+                return Ok(claims.claims);
             }
         }
     }
@@ -198,7 +199,7 @@ impl Queue {
         if folded.is_empty() {
             return lock.unlock().context(&lock_path).map(|()| Compacted::Done);
         }
-        let kept = keep(claims.into_claims());
+        let kept = keep(claims.claims);
         let mut text = format!("{HEADER}\n");
         text.extend(kept.tentative.iter().map(tentative_line));
         text.extend(kept.owed.iter().map(owed_line));
@@ -281,7 +282,9 @@ fn owed_line(record: &Owed) -> String {
 struct Collector {
     seen: HashSet<(Box<str>, RepoPath)>,
     claims: Claims,
-    owed: DigestMap<SourceUrl, (Oid, u64, RepoPath)>,
+    /// Where in the claims the upload to an address stands, by the digest of the address: a table of the
+    /// records themselves would take far longer to build.
+    places: DigestMap<u64, usize>,
     /// The lake of the last record, as it was written: most records are about one or two.
     lake: Option<(Box<str>, LakeUrl)>,
 }
@@ -293,7 +296,8 @@ impl Collector {
         let text = String::from_utf8_lossy(&bytes);
         // What follows the last line feed was cut off by a crash.
         let whole = text.rsplit_once('\n').map_or("", |(whole, _)| whole);
-        self.owed.reserve(whole.len() / OWED_LINE_BYTES);
+        self.places.reserve(whole.len() / OWED_LINE_BYTES);
+        self.claims.owed.reserve(whole.len() / OWED_LINE_BYTES);
         for line in whole.split('\n').filter(|line| line.len() <= MAX_LINE_BYTES) {
             self.take_line(line);
         }
@@ -317,11 +321,23 @@ impl Collector {
                 let (oid, size) = (word()?.parse().ok()?, word()?.parse().ok()?);
                 let (url, path) = (word()?, parse_path(word()?)?);
                 let url = self.parse_url(url)?;
-                self.owed.insert(url, (oid, size, path));
+                self.take_owed(Owed { url, oid, size, path });
             }
             _ => {}
         }
         Some(())
+    }
+
+    /// Takes an upload in place of an earlier record of the same address.
+    fn take_owed(&mut self, owed: Owed) {
+        let mut hasher = self.places.hasher().build_hasher();
+        owed.url.hash(&mut hasher);
+        let place = *self.places.entry(hasher.finish()).or_insert(self.claims.owed.len());
+        match self.claims.owed.get_mut(place) {
+            Some(known) if known.url == owed.url => *known = owed,
+            // New, or of two addresses with one digest the second: that one may be listed twice.
+            _ => self.claims.owed.push(owed),
+        }
     }
 
     fn parse_url(&mut self, text: &str) -> Option<SourceUrl> {
@@ -334,12 +350,6 @@ impl Collector {
         let url = SourceUrl::parse_normal(text).ok()?;
         self.lake = Some((address.into(), url.lake.clone()));
         Some(url)
-    }
-
-    fn into_claims(self) -> Claims {
-        let owed = self.owed.into_iter();
-        let owed = owed.map(|(url, (oid, size, path))| Owed { url, oid, size, path }).collect();
-        Claims { owed, ..self.claims }
     }
 }
 
