@@ -35,6 +35,7 @@ mod remote_remove;
 mod repairs;
 mod resume;
 mod round_trips;
+mod s3_copies;
 mod s3_failures;
 mod s3_faults;
 mod s3_git;

@@ -22,10 +22,17 @@ fn check_contract(endpoint: Endpoint, prefix: &'static str) {
         let path = format!("{bucket}{prefix}");
         let folder = format!("{}/", prefix.trim_start_matches('/'));
         let folder = folder.trim_start_matches('/').to_owned();
+        let (beside, neighbour) = (Arc::clone(&endpoint), format!("{}{prefix}", new_bucket()));
+        let lakes = endpoint.lakes(&[&path, &neighbour]);
+        let [lake, other] = lakes.try_into().unwrap_or_else(|_| unreachable!());
         Subject {
+            neighbour: Some(Box::new(move || {
+                beside.make_bucket(neighbour.split('/').next().unwrap());
+                Arc::new(other.clone())
+            })),
             declares,
             has_one_creator,
-            lake: Arc::new(endpoint.lake(&path)),
+            lake: Arc::new(lake),
             reopen: Box::new(move || -> Arc<dyn AdminLake> { Arc::new(again.lake(&path)) }),
             plant: Box::new(move |name, bytes| {
                 let key = format!("{folder}{name}");

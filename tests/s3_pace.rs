@@ -8,8 +8,8 @@ use crate::common::s3::endpoint::Endpoint;
 use crate::common::s3::{Fault, S3Server};
 use git_lake::digest::HashName;
 use git_lake::lake::{
-    Capabilities, Declaration, LakeError, Listing, ObjectContent, ObjectInfo, Observer, Put,
-    ReadLake, Upload, WriteLake,
+    Capabilities, Declaration, Features, LakeError, Listing, ObjectContent, ObjectInfo, Observer,
+    Place, Put, ReadLake, Upload, WriteLake,
 };
 use git_lake::lake_url::LakeUrl;
 use git_lake::object_name::ObjectName;
@@ -57,6 +57,14 @@ impl ReadLake for Limited {
     fn list(&self) -> Result<Listing, LakeError> {
         self.inner.list()
     }
+
+    fn features(&self) -> Option<Features> {
+        self.inner.features()
+    }
+
+    fn place(&self, name: &ObjectName) -> Option<Place> {
+        self.inner.place(name)
+    }
 }
 
 impl WriteLake for Limited {
@@ -66,6 +74,10 @@ impl WriteLake for Limited {
 
     fn renew(&self, name: &ObjectName) -> Result<(), LakeError> {
         self.inner.renew(name)
+    }
+
+    fn copy(&self, name: &ObjectName, size: u64, from: &Place) -> Result<Option<Put>, LakeError> {
+        self.inner.copy(name, size, from)
     }
 }
 

@@ -128,8 +128,14 @@ pub fn run(context: &Context, args: &Args) -> super::Result {
         add::fetch_nameless(&site, &items, target.hash);
         let plan = add::plan(&site, &items, target)?;
         let report = add::carry_out(&site, &items, plan);
+        let copied = match report.copied {
+            0 => String::new(),
+            count => {
+                format!(", {count} copied by the server ({})", size::human(report.copied_bytes))
+            }
+        };
         context.ui.status(&format!(
-            "{} sent to `{}` ({}), {} there already.",
+            "{} sent to `{}` ({}){copied}, {} there already.",
             counted(report.sent, "object", "objects"),
             target.url,
             size::human(report.sent_bytes),

@@ -9,8 +9,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::{
-    AdminLake, Capabilities, Creation, Declaration, LakeError, Listing, ObjectContent, ObjectInfo,
-    Observer, Put, ReadLake, Upload, WriteLake,
+    AdminLake, Capabilities, Creation, Declaration, Features, LakeError, Listing, ObjectContent,
+    ObjectInfo, Observer, Place, Put, ReadLake, Upload, WriteLake,
 };
 use crate::digest::HashName;
 use crate::lake_url::LakeUrl;
@@ -29,6 +29,8 @@ pub enum Call {
     List,
     /// Uploading; every object of a batch counts as one call.
     Put,
+    /// Copying inside the server.
+    Copy,
     /// Renewing a date.
     Renew,
     /// Declaring.
@@ -223,6 +225,14 @@ impl ReadLake for FaultyLake {
     fn list(&self) -> Result<Listing, LakeError> {
         self.call(Call::List, || self.inner.list())
     }
+
+    fn features(&self) -> Option<Features> {
+        self.inner.features()
+    }
+
+    fn place(&self, name: &ObjectName) -> Option<Place> {
+        self.inner.place(name)
+    }
 }
 
 type Open<'a> = Box<dyn Fn() -> io::Result<Box<dyn Read + Send>> + Sync + 'a>;
@@ -258,6 +268,10 @@ impl WriteLake for FaultyLake {
 
     fn renew(&self, name: &ObjectName) -> Result<(), LakeError> {
         self.call(Call::Renew, || self.inner.renew(name))
+    }
+
+    fn copy(&self, name: &ObjectName, size: u64, from: &Place) -> Result<Option<Put>, LakeError> {
+        self.call(Call::Copy, || self.inner.copy(name, size, from))
     }
 }
 
@@ -316,6 +330,7 @@ mod tests {
             let lake: Arc<FaultyLake> = Arc::new(FaultyLake::new(inner));
             let again = lake.clone();
             Subject {
+                neighbour: None,
                 declares: Declares::Must,
                 has_one_creator: true,
                 lake,

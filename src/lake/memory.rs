@@ -10,8 +10,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use super::declaration::settle_hash;
 use super::upload::CopyError;
 use super::{
-    AdminLake, Capabilities, Creation, Declaration, LakeError, LakeId, Listing, ObjectContent,
-    ObjectInfo, Observer, Obstacle, Proof, Put, ReadLake, Upload, WriteLake,
+    AdminLake, Capabilities, Creation, Declaration, Features, LakeError, LakeId, Listing,
+    ObjectContent, ObjectInfo, Observer, Obstacle, Place, Proof, Put, ReadLake, Upload, WriteLake,
 };
 use crate::digest::HashName;
 use crate::fs::unix_now;
@@ -207,6 +207,14 @@ impl ReadLake for MemoryLake {
         let listing = objects.into_iter().map(|(name, stored)| Ok((name, stored.info())));
         Ok(Box::new(listing))
     }
+
+    fn features(&self) -> Option<Features> {
+        None
+    }
+
+    fn place(&self, _: &ObjectName) -> Option<Place> {
+        None
+    }
 }
 
 impl WriteLake for MemoryLake {
@@ -219,6 +227,10 @@ impl WriteLake for MemoryLake {
         let stored = state.objects.get_mut(name);
         stored.ok_or_else(|| self.absent(name))?.modified = unix_now();
         Ok(())
+    }
+
+    fn copy(&self, _: &ObjectName, _: u64, _: &Place) -> Result<Option<Put>, LakeError> {
+        Ok(None)
     }
 }
 
@@ -258,6 +270,7 @@ mod tests {
             let lake = Arc::new(MemoryLake::new(url));
             let (again, planted) = (lake.clone(), lake.clone());
             Subject {
+                neighbour: None,
                 declares: Declares::Must,
                 has_one_creator: true,
                 lake,

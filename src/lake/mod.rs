@@ -16,6 +16,7 @@ use crate::lake_url::LakeUrl;
 use crate::object_name::ObjectName;
 
 pub mod contract;
+mod copy;
 mod declaration;
 mod error;
 pub mod faulty;
@@ -26,6 +27,7 @@ pub mod s3;
 mod tags;
 mod upload;
 
+pub use copy::Place;
 pub use declaration::{Creation, Declaration, LakeId, ParseLakeIdError};
 pub use error::{Answer, Cause, LakeError, Obstacle, Retry};
 pub use open::{AccessTo, Opener};
@@ -57,6 +59,19 @@ pub struct Capabilities {
     pub batch_bytes: u64,
     /// How many requests at once the lake gains from.
     pub side_by_side: usize,
+}
+
+/// What a server does beyond what every lake needs; `None` where that is not known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Features {
+    /// Uploads under the condition that nothing has the name.
+    pub conditions: Option<bool>,
+    /// SHA-256 of objects is checked, kept and told.
+    pub checksums: Option<bool>,
+    /// Tags of the bucket, which declare the lake, can be read.
+    pub tags: Option<bool>,
+    /// Parts of objects are read.
+    pub ranges: Option<bool>,
 }
 
 /// The objects of a lake in no particular order, read as it is advanced.
@@ -102,6 +117,13 @@ pub trait ReadLake: Send + Sync {
     /// # Errors
     /// If the lake cannot be reached.
     fn list(&self) -> Result<Listing, LakeError>;
+
+    /// Returns what is known of the lake's server; no I/O. `None` where there is no server.
+    fn features(&self) -> Option<Features>;
+
+    /// Returns where the lake's server finds an object, so that a lake beside it can copy the object;
+    /// no I/O. `None` where no server copies.
+    fn place(&self, name: &ObjectName) -> Option<Place>;
 }
 
 /// A lake that objects can be added to.
@@ -120,6 +142,18 @@ pub trait WriteLake: ReadLake {
     /// # Errors
     /// [`LakeError::Absent`], or [`LakeError::ReadOnly`] if only its owner may; safe to ignore.
     fn renew(&self, name: &ObjectName) -> Result<(), LakeError>;
+
+    /// Lets the server copy an object of `size` bytes from another lake on it, so that its bytes do not
+    /// pass through here.
+    ///
+    /// Promises what [`Self::put`] does. `None` if nothing was done because there is no such way: the
+    /// place is on another server, the server does not vouch for the SHA-256 of what is there, the lake
+    /// names objects by another hash, the object is too large for it, or the server refuses. Then the
+    /// bytes have to be put.
+    ///
+    /// # Errors
+    /// If the lake cannot be asked, or holds something else under the name afterwards.
+    fn copy(&self, name: &ObjectName, size: u64, from: &Place) -> Result<Option<Put>, LakeError>;
 }
 
 /// A lake that can be set up.

@@ -28,11 +28,13 @@ pub struct Upload<'a> {
 pub enum Put {
     /// The bytes were sent.
     Created,
+    /// The server copied the object from another lake.
+    Copied(Proof),
     /// The object was there before.
     AlreadyThere(Proof),
 }
 
-/// How it is known that what was there before is the object.
+/// How it is known that what is there is the object, where its bytes were not sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Proof {
     /// Its bytes were read, or the server vouches for their digest.

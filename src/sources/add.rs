@@ -48,6 +48,10 @@ pub struct Report {
     pub sent: usize,
     /// Bytes that were sent.
     pub sent_bytes: u64,
+    /// Objects that the server copied from another lake, and how many bytes these have.
+    pub copied: usize,
+    /// See [`Self::copied`].
+    pub copied_bytes: u64,
     /// Objects that were there already.
     pub already: usize,
     /// Items whose object is not in the lake, and why.
@@ -167,6 +171,8 @@ pub fn carry_out(site: &Workspace, items: &[Item], mut plan: Plan) -> Report {
     Report {
         sent: relayed.sent,
         sent_bytes: relayed.sent_bytes,
+        copied: relayed.copied,
+        copied_bytes: relayed.copied_bytes,
         already: plan.already + relayed.already,
         held: held.collect(),
         failures: plan.failures(items),

@@ -12,8 +12,9 @@ use super::pacing::Pacing;
 use super::report::with_causes;
 use super::retry::Policy;
 use crate::fs::unix_now;
-use crate::lake::{Declaration, LakeError, Obstacle, Retry, WriteLake};
+use crate::lake::{Declaration, LakeError, Obstacle, Place, Retry, WriteLake};
 use crate::lake_url::LakeUrl;
+use crate::object_name::ObjectName;
 use crate::store::health::{HealthRecords, Rest};
 
 /// After so many failures in a row a lake is not asked again by this process: one that is down must
@@ -193,6 +194,11 @@ impl OpenLake {
             Err(error) => self.memory.give_up(url, error),
         }
         declaration
+    }
+
+    /// Returns where the lake's server finds an object, if it has one that copies; no I/O.
+    pub(super) fn place(&self, name: &ObjectName) -> Option<Place> {
+        self.lake.place(name)
     }
 
     /// Returns true if the lake was reached and is not known to be unwell: what fails now may pass.

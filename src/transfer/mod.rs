@@ -14,6 +14,7 @@ use crate::store::Store;
 use crate::store::queue::Owed;
 use crate::store::receipts::Receipts;
 
+mod copy;
 pub mod download;
 mod fetch;
 mod gate;

@@ -33,6 +33,8 @@ pub enum Origin {
     File(PathBuf),
     /// Another lake.
     Lake(SourceUrl),
+    /// A lake on the server that it goes to: the server copies it.
+    Server(SourceUrl),
 }
 
 /// One object that is due at one lake.
@@ -59,6 +61,10 @@ pub struct Report {
     pub sent: usize,
     /// Bytes that were sent.
     pub sent_bytes: u64,
+    /// Objects that servers copied from other lakes, and how many bytes these have.
+    pub copied: usize,
+    /// See [`Self::copied`].
+    pub copied_bytes: u64,
     /// Objects that were there already.
     pub already: usize,
     /// What could not be done; these stay owed.
@@ -178,12 +184,17 @@ impl Transfer {
     }
 
     /// Uploads objects each of which can be read from several places, best first: the next place is tried
-    /// where the bytes of one cannot be read or turn out to be wrong.
+    /// where the bytes of one cannot be read or turn out to be wrong. What lies on the server that it goes
+    /// to is copied there, as far as that server does it.
     pub fn relay(&self, jobs: Vec<(Job, Vec<Origin>)>) -> Report {
         let mut others: HashMap<SourceUrl, VecDeque<Origin>> = HashMap::new();
         let mut due = Vec::new();
-        for (job, origins) in jobs {
-            others.insert(job.url.clone(), origins.into());
+        for (mut job, origins) in jobs {
+            let mut ways = VecDeque::from(self.on_same_server(&job, &origins));
+            ways.push_back(job.from);
+            ways.extend(origins);
+            job.from = ways.pop_front().expect("there is one at least");
+            others.insert(job.url.clone(), ways);
             due.push(job);
         }
         let mut report = Report::default();
@@ -191,6 +202,8 @@ impl Transfer {
             let round = self.upload(std::mem::take(&mut due));
             report.sent += round.sent;
             report.sent_bytes += round.sent_bytes;
+            report.copied += round.copied;
+            report.copied_bytes += round.copied_bytes;
             report.already += round.already;
             for (mut job, failure) in round.failures {
                 let next = others.get_mut(&job.url).and_then(VecDeque::pop_front);
@@ -285,7 +298,8 @@ impl Transfer {
         batch: &[Job],
         due: &[usize],
     ) -> Vec<Result<Put, LakeError>> {
-        let jobs = || due.iter().map(|at| &batch[*at]);
+        let is_copied = |job: &&Job| matches!(job.from, Origin::Server(_));
+        let jobs = || due.iter().map(|at| &batch[*at]).filter(|job| !is_copied(job));
         let sources: Vec<_> = jobs().map(|job| self.source(job)).collect();
         let upload = |(job, open)| {
             let Job { url, hash, size, .. }: &Job = job;
@@ -293,7 +307,13 @@ impl Transfer {
         };
         let open = sources.iter().map(|open| open as &_);
         let uploads: Vec<lake::Upload<'_>> = jobs().zip(open).map(upload).collect();
-        lake.put(&uploads, self)
+        let mut put =
+            if uploads.is_empty() { Vec::new() } else { lake.put(&uploads, self) }.into_iter();
+        let results = due.iter().map(|at| match &batch[*at].from {
+            Origin::Server(from) => self.copy(lake, &batch[*at], from),
+            _ => put.next().expect("one result per upload"),
+        });
+        results.collect()
     }
 
     /// Records what was done, then reports it.
@@ -339,7 +359,8 @@ impl Transfer {
                 Err(error) => Err(error.source),
             },
             Origin::File(path) => Ok(self.slowed(Box::new(platform::open_regular(path)?))),
-            Origin::Lake(source) => {
+            // One on the same server that is not copied is read like any other.
+            Origin::Lake(source) | Origin::Server(source) => {
                 let lake = self.lakes.at(&source.lake);
                 let read = lake.usable().and_then(|lake| lake.get(&source.name, 0));
                 lake.note(&read);
@@ -360,8 +381,10 @@ impl Transfer {
         let proof = |(job, result): &(&Job, Result<Put, LakeError>)| {
             let strength = match result.as_ref().ok()? {
                 Put::Created => Strength::Sent,
-                Put::AlreadyThere(Proof::Content) => Strength::Checksum,
-                Put::AlreadyThere(Proof::Size) => Strength::Size,
+                Put::Copied(Proof::Content) | Put::AlreadyThere(Proof::Content) => {
+                    Strength::Checksum
+                }
+                Put::Copied(Proof::Size) | Put::AlreadyThere(Proof::Size) => Strength::Size,
             };
             Some((job.url.name.clone(), job.size, strength))
         };
@@ -378,6 +401,10 @@ impl Report {
             Ok(Put::Created) => {
                 self.sent += 1;
                 self.sent_bytes += job.size;
+            }
+            Ok(Put::Copied(_)) => {
+                self.copied += 1;
+                self.copied_bytes += job.size;
             }
             Ok(Put::AlreadyThere(_)) => self.already += 1,
             Err(failure) => self.failures.push((job.clone(), failure)),

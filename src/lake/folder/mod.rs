@@ -22,8 +22,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::SystemTime;
 
 use super::{
-    AdminLake, Capabilities, Creation, Declaration, LakeError, Listing, ObjectContent, ObjectInfo,
-    Observer, Put, ReadLake, Upload, WriteLake, tags,
+    AdminLake, Capabilities, Creation, Declaration, Features, LakeError, Listing, ObjectContent,
+    ObjectInfo, Observer, Place, Put, ReadLake, Upload, WriteLake, tags,
 };
 use crate::digest::HashName;
 use crate::fs::{IoContext as _, if_exists, platform};
@@ -183,6 +183,14 @@ impl ReadLake for FolderLake {
         });
         Ok(Box::new(listing))
     }
+
+    fn features(&self) -> Option<Features> {
+        None
+    }
+
+    fn place(&self, _: &ObjectName) -> Option<Place> {
+        None
+    }
 }
 
 impl WriteLake for FolderLake {
@@ -194,6 +202,10 @@ impl WriteLake for FolderLake {
         self.reach()?;
         let touched = platform::touch(&self.open(name)?).context(self.path_of(name));
         touched.map_err(|error| LakeError::writing(&self.url, error))
+    }
+
+    fn copy(&self, _: &ObjectName, _: u64, _: &Place) -> Result<Option<Put>, LakeError> {
+        Ok(None)
     }
 }
 

@@ -86,6 +86,7 @@ fn it_keeps_the_contract() {
         let base = dir.path().join("lake");
         let planted = base.clone();
         Subject {
+            neighbour: None,
             declares: Declares::Must,
             has_one_creator: true,
             lake: Arc::new(at(&base)),

@@ -56,6 +56,7 @@ pub(super) fn get(lake: &S3Lake, name: &ObjectName, from: u64) -> Result<ObjectC
         let size = head.ok_or_else(absent)?.info.size;
         return Ok(ObjectContent { size, reader: Box::new(io::empty()) });
     };
+    lake.learned.has_ranges.get_or_init(|| output.content_range().is_some());
     let answer = Answer::of(&output, from).map_err(reading)?;
     let etag = output.e_tag().map(Box::<str>::from);
     let first = Piecewise {

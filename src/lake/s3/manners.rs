@@ -14,7 +14,7 @@ use crate::object_name::ObjectName;
 use crate::oid::Oid;
 
 /// The name of the trial, next to nothing that could be an object of the lake.
-const PROBE: &str = ".pl/probe";
+pub(super) const PROBE: &str = ".pl/probe";
 const PROBE_CONTENT: &[u8] =
     b"git-lake writes this to learn whether the server keeps the first of two uploads.\n";
 
@@ -74,22 +74,28 @@ impl Manners {
 
 /// Returns how the lake's server behaves, from memory, from notes, or by trying.
 pub(super) async fn of(lake: &S3Lake) -> Result<Manners, Trouble> {
-    let known = || *lake.manners.lock().expect("no holder panics");
-    if let Some(manners) = known() {
+    let remembered = || *lake.manners.lock().expect("no holder panics");
+    if let Some(manners) = remembered() {
         return Ok(manners);
     }
     let _finding = lake.finding_manners.lock().await;
-    if let Some(manners) = known() {
-        return Ok(manners);
+    match known(lake) {
+        Some(manners) => Ok(manners),
+        None => try_out(lake).await,
     }
-    let noted = lake.server.notes.recall(&lake.url).and_then(|line| Manners::parse(&line));
-    let manners = match noted {
-        _ if lake.host().is_aws() => Manners { conditions: true, checksums: true },
-        Some(manners) => manners,
-        None => return try_out(lake).await,
-    };
-    *lake.manners.lock().expect("no holder panics") = Some(manners);
-    Ok(manners)
+}
+
+/// Returns how the lake's server behaves, as far as that is known without a request.
+pub(super) fn known(lake: &S3Lake) -> Option<Manners> {
+    let mut remembered = lake.manners.lock().expect("no holder panics");
+    if remembered.is_none() {
+        let noted = || lake.server.notes.recall(&lake.url).and_then(|line| Manners::parse(&line));
+        *remembered = match lake.host().is_aws() {
+            true => Some(Manners { conditions: true, checksums: true }),
+            false => noted(),
+        };
+    }
+    *remembered
 }
 
 /// Finds out how the lake's server behaves by uploading something to it.

@@ -19,8 +19,8 @@ use aws_sdk_s3::primitives::DateTime;
 use aws_sdk_s3::types::ChecksumMode;
 
 use super::{
-    AdminLake, Capabilities, Creation, Declaration, LakeError, Listing, ObjectContent, ObjectInfo,
-    Observer, Put, ReadLake, Upload, WriteLake,
+    AdminLake, Capabilities, Creation, Declaration, Features, LakeError, Listing, ObjectContent,
+    ObjectInfo, Observer, Place, Put, ReadLake, Upload, WriteLake,
 };
 use crate::access::Access;
 use crate::digest::HashName;
@@ -29,10 +29,12 @@ use crate::object_name::ObjectName;
 
 mod budget;
 mod content;
+mod copy;
 mod failure;
 mod host;
 mod http;
 mod keys;
+mod learned;
 mod listing;
 mod manners;
 mod multipart;
@@ -46,6 +48,7 @@ mod unfinished;
 
 use failure::{Doing, Trouble};
 use host::Host;
+use learned::Learned;
 use manners::Manners;
 pub use manners::{Forgetful, Notes};
 use runtime::block_on;
@@ -109,6 +112,7 @@ pub struct S3Lake {
     declared: Arc<Mutex<Option<Declaration>>>,
     /// Uploads that nobody goes on with were looked for.
     is_swept: Arc<AtomicBool>,
+    learned: Arc<Learned>,
 }
 
 /// What a HEAD request tells.
@@ -125,8 +129,18 @@ impl S3Lake {
     pub fn new(url: LakeUrl, location: &LakeUrl, server: Server) -> Option<Self> {
         let (bucket, prefix) = location.bucket()?;
         let (manners, finding_manners) = (Arc::default(), Arc::default());
-        let (declared, is_swept) = Default::default();
-        Some(Self { url, server, bucket, prefix, manners, finding_manners, declared, is_swept })
+        let (declared, is_swept, learned) = Default::default();
+        Some(Self {
+            url,
+            server,
+            bucket,
+            prefix,
+            manners,
+            finding_manners,
+            declared,
+            is_swept,
+            learned,
+        })
     }
 
     fn key(&self, name: &ObjectName) -> String {
@@ -185,13 +199,19 @@ impl S3Lake {
     /// Makes sure once that the bucket exists.
     async fn reach(&self) -> Result<(), Trouble> {
         if self.known_declaration().is_none() {
-            let declaration = tags::read(self).await?.declaration(&self.url);
+            let declaration = self.read_tags().await?.declaration(&self.url);
             // What it declares is somebody else's question here.
             if let Ok(declaration) = declaration {
                 self.remember(&declaration);
             }
         }
         Ok(())
+    }
+
+    async fn read_tags(&self) -> Result<tags::Tags, Trouble> {
+        let tags = tags::read(self).await?;
+        self.learned.has_tags.get_or_init(|| matches!(tags, tags::Tags::Known(_)));
+        Ok(tags)
     }
 
     fn known_declaration(&self) -> Option<Declaration> {
@@ -220,7 +240,7 @@ impl ReadLake for S3Lake {
     }
 
     fn declaration(&self) -> Result<Declaration, LakeError> {
-        let read = block_on(tags::read(self));
+        let read = block_on(self.read_tags());
         let declaration =
             read.map_err(|trouble| self.error(trouble, Doing::Looking))?.declaration(&self.url)?;
         self.remember(&declaration);
@@ -244,6 +264,15 @@ impl ReadLake for S3Lake {
     fn list(&self) -> Result<Listing, LakeError> {
         listing::list(self)
     }
+
+    fn features(&self) -> Option<Features> {
+        Some(learned::features(self))
+    }
+
+    fn place(&self, name: &ObjectName) -> Option<Place> {
+        let server = Arc::clone(&self.server.host);
+        Some(Place::new(server, &self.bucket, self.key(name)))
+    }
 }
 
 impl WriteLake for S3Lake {
@@ -254,6 +283,11 @@ impl WriteLake for S3Lake {
     fn renew(&self, name: &ObjectName) -> Result<(), LakeError> {
         let renewed = block_on(there::renew(self, name));
         renewed.map_err(|trouble| self.error(trouble, Doing::Reading(name)))
+    }
+
+    fn copy(&self, name: &ObjectName, size: u64, from: &Place) -> Result<Option<Put>, LakeError> {
+        let is_beside = self.place(name).is_some_and(|place| place.is_beside(from));
+        if is_beside { block_on(copy::copy(self, name, size, from)) } else { Ok(None) }
     }
 }
 

@@ -14,7 +14,7 @@ use crate::object_name::ObjectName;
 use crate::oid::Oid;
 
 /// A copy of a larger object has to be made in parts, which is not worth a date.
-const MAX_COPY_BYTES: u64 = 5 << 30;
+pub(super) const MAX_COPY_BYTES: u64 = 5 << 30;
 
 pub(super) async fn head(
     lake: &S3Lake,

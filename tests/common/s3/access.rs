@@ -55,7 +55,8 @@ impl S3Access for Permissions {
         match operation {
             "ListObjects" | "ListObjectsV2" if !behaviour.list_allowed => Err(denied()),
             "DeleteObject" | "DeleteObjects" if !behaviour.delete_allowed => Err(denied()),
-            "PutObject" | "CompleteMultipartUpload"
+            "CopyObject" if !behaviour.copies => Err(not_implemented()),
+            "PutObject" | "CompleteMultipartUpload" | "CopyObject"
                 if is_conditional && behaviour.conditions == Conditions::Refused =>
             {
                 Err(not_implemented())

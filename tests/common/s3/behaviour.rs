@@ -31,6 +31,10 @@ pub(crate) struct Behaviour {
     /// If false, `x-amz-checksum-sha256` is neither checked nor ever returned.
     pub(crate) checksums: bool,
     pub(crate) tags: Tags,
+    /// If false, copying an object answers 501 NotImplemented.
+    pub(crate) copies: bool,
+    /// If false, a copy overwrites although it has a condition.
+    pub(crate) conditions_on_copies: bool,
     /// If true, requests without a signature may GET and HEAD objects.
     pub(crate) public_read: bool,
     /// If false, listing answers 403, and so do GET and HEAD of a key that is not there.
@@ -57,6 +61,8 @@ impl Default for Behaviour {
             conditions: Conditions::Honoured,
             checksums: true,
             tags: Tags::Kept,
+            copies: true,
+            conditions_on_copies: true,
             public_read: false,
             list_allowed: true,
             delete_allowed: false,

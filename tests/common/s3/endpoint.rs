@@ -65,6 +65,14 @@ impl Endpoint {
         self.lake_with(path, self.access(), LIMITS)
     }
 
+    /// Opens lakes that share the server, as those of one process do.
+    pub(crate) fn lakes(&self, paths: &[&str]) -> Vec<S3Lake> {
+        let url = |path: &&str| LakeUrl::parse(&self.url(path)).unwrap();
+        let server = Server::new(&url(&paths[0]), self.access(), LIMITS, Arc::new(Forgetful));
+        let open = |path| S3Lake::new(url(path), &url(path), server.clone()).unwrap();
+        paths.iter().map(open).collect()
+    }
+
     /// Opens a lake with other keys or limits.
     pub(crate) fn lake_with(&self, path: &str, access: Access, limits: Limits) -> S3Lake {
         self.lake_noting(path, access, limits, Arc::new(Forgetful))

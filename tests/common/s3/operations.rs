@@ -185,6 +185,8 @@ impl S3 for Storage {
         &self,
         request: S3Request<CopyObjectInput>,
     ) -> S3Result<S3Response<CopyObjectOutput>> {
+        // The protocol's types do not have it yet.
+        let has_condition = request.headers.get("if-none-match").is_some();
         let input = request.input;
         let CopySource::Bucket { bucket: from_bucket, key: from_key, .. } = &input.copy_source
         else {
@@ -207,7 +209,14 @@ impl S3 for Storage {
             true => About { content_type: input.content_type, metadata: input.metadata },
             false => source.about.clone(),
         };
-        let copy = Object::new(source.bytes.clone(), source.sha256.is_some(), about);
+        // A copy has the digest of the whole that was asked for, or else that of the source, if any.
+        let is_asked = input.checksum_algorithm.is_some_and(|it| it.as_str() == "SHA256");
+        let has_digest = is_asked || source.sha256.is_some();
+        let bytes = source.bytes.clone();
+        let copy = Object::new(bytes, has_digest && state.behaviour.checksums, about);
+        let condition =
+            (has_condition && state.behaviour.conditions_on_copies).then_some(&ETagCondition::Any);
+        state.check_write(&input.bucket, &input.key, None, condition)?;
         let result = CopyObjectResult {
             e_tag: Some(copy.etag()),
             last_modified: Some(copy.modified()),

@@ -12,6 +12,8 @@ use crate::digest::{Digest, HashName, hash_reader};
 use crate::fs::unix_now;
 use crate::object_name::ObjectName;
 
+mod copies;
+
 /// An empty lake that declares nothing yet, with what a check needs beyond the traits.
 pub struct Subject {
     /// The lake.
@@ -22,6 +24,8 @@ pub struct Subject {
     pub plant: Plant,
     /// How it stands to declarations.
     pub declares: Declares,
+    /// Returns another empty lake on the same server, where a server copies between lakes.
+    pub neighbour: Option<Neighbour>,
     /// Whether of several writers of one object exactly one made it, and knows.
     pub has_one_creator: bool,
 }
@@ -36,6 +40,9 @@ pub enum Declares {
     /// It is always taken for SHA-256, as a bucket on a server without tags.
     Cannot,
 }
+
+/// Makes an empty lake beside another.
+pub type Neighbour = Box<dyn Fn() -> Arc<dyn AdminLake>>;
 
 /// Puts bytes under a name.
 pub type Plant = Box<dyn Fn(&ObjectName, &[u8])>;
@@ -128,7 +135,7 @@ pub fn check_all(make: &dyn Fn() -> Subject) {
             check(&subject);
         }
     }
-    let declared: [fn(&Subject); 12] = [
+    let declared: [fn(&Subject); 13] = [
         absent_is_not_an_error,
         what_goes_in_comes_out,
         reading_starts_anywhere,
@@ -141,6 +148,7 @@ pub fn check_all(make: &dyn Fn() -> Subject) {
         many_writers_of_one_object_succeed,
         cancelled_batches_publish_nothing,
         objects_appear_whole,
+        copies::copies_are_objects_or_nothing,
     ];
     for check in declared {
         let subject = make();
