@@ -469,3 +469,29 @@ fn a_pull_that_is_killed_at_any_point_is_healed_by_the_next_one() {
         a_pull_heals(&repo);
     }
 }
+
+#[test]
+fn keys_and_slices_limit_what_is_pulled() {
+    let env = TestEnv::new();
+    let (repo, _lake) = env.tracked("work");
+    for id in 0..4 {
+        repo.write(format!("set/data/{id}_image.bin"), noise(id, 500));
+        repo.write(format!("set/data/{id}_mask.bin"), noise(100 + id, 500));
+    }
+    repo.write("other.bin", noise(60, 500));
+    repo.commit("v1");
+    env.install();
+    let skipping = env.at(".").with("GIT_LAKE_SKIP_SMUDGE", "1");
+    skipping.git(["clone", "-q", "work", "clone"]);
+    let clone = env.at("clone");
+    clone.git(["lake", "pull", "-k", "image", "--stop=2"]).says("2 files filled");
+    let filled = |name: &str| !clone.is_pointer(format!("set/data/{name}.bin"));
+    assert!(filled("0_image") && filled("1_image") && !filled("2_image") && !filled("0_mask"));
+    clone.git(["lake", "pull", "--step", "3", "set"]).says("3 files filled");
+    assert!(filled("3_image") && filled("0_mask") && filled("3_mask") && !filled("1_mask"));
+    assert!(clone.is_pointer("other.bin"));
+    clone.git_fails(1, ["lake", "pull", "-k", "none"]).says("No item has the key `none`");
+    clone.git(["lake", "pull"]);
+    clone.is_clean_when_touched();
+    assert!(!clone.is_pointer("other.bin"));
+}

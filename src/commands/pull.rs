@@ -1,13 +1,15 @@
 //! `git lake pull`: content in the place of pointers.
 
+use std::collections::HashSet;
 use std::ffi::OsString;
 
 use super::report::tell_failures;
+use super::selection::DatasetArgs;
 use super::{Context, Error, Exit, counted};
 use crate::fill;
 use crate::filter::finish;
 use crate::owed;
-use crate::repo::pathspec::matching_paths;
+use crate::sources::select::select;
 use crate::ui::size;
 
 /// Fetch what is missing and put content in the place of pointers
@@ -15,6 +17,8 @@ use crate::ui::size;
 /// Files that you changed are left alone.
 #[derive(clap::Args)]
 pub struct Args {
+    #[command(flatten)]
+    dataset: DatasetArgs,
     /// Only these paths, as git takes them
     #[arg(value_name = "PATHSPEC")]
     pathspecs: Vec<OsString>,
@@ -33,9 +37,13 @@ pub fn run(context: &Context, args: &Args) -> super::Result {
     }
     fill::recover(&site).map_err(|error| Error::Refused(error.to_string()))?;
     let index = site.repo.index()?;
-    let only = match args.pathspecs.is_empty() {
-        true => None,
-        false => Some(matching_paths(&context.folder, &args.pathspecs)?),
+    let selection = args.dataset.with_pathspecs(context, &args.pathspecs)?;
+    let only: Option<HashSet<Vec<u8>>> = match selection.is_of_datasets() {
+        true => {
+            let items = select(&site, &index, &selection)?.items.into_iter();
+            Some(items.map(|item| item.path.as_bytes().to_vec()).collect())
+        }
+        false => selection.paths,
     };
     let mut items = fill::left(&site, &index, only.as_ref())?;
     if only.is_none() {
