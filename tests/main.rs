@@ -31,7 +31,9 @@ mod progress;
 mod proofs;
 mod pushes;
 mod remote_add;
+mod remote_list;
 mod remote_remove;
+mod remote_upload;
 mod repairs;
 mod resume;
 mod round_trips;
@@ -58,6 +60,7 @@ mod stability;
 mod surroundings;
 mod trust;
 mod uploads;
+mod where_held;
 
 #[test]
 fn every_file_of_this_folder_is_a_module() {

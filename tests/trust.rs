@@ -162,3 +162,49 @@ fn a_short_form_in_the_settings_is_refused_with_the_long_one() {
          form is `s3://HOST[:PORT]/BUCKET[/PREFIX]`, for AWS `s3://s3.us-east-1.amazonaws.com/bucket`",
     );
 }
+
+#[test]
+fn what_is_trusted_is_listed_and_can_be_taken_back() {
+    let env = TestEnv::new();
+    let repo = env.repo("work");
+    let url = "s3://minio.example.com:9000/data";
+    env.at(".").git(["lake", "trust", "everywhere.example.com"]);
+    repo.git(["lake", "trust", url, "other.example.com", "[2001:db8::1]:9000"]);
+    repo.git(["lake", "trust", "--insecure-http", "plain.example.com"]);
+    let around = repo.with("GIT_LAKE_TRUST", "a.example.com:1");
+    let around = around.with("AWS_ENDPOINT_URL", "http://b.example.com");
+    let listed = around.git(["lake", "trust", "--list"]).stdout;
+    let lines: Vec<Vec<&str>> = listed.lines().map(|line| line.split('\t').collect()).collect();
+    let config = repo.path.join(".git/config").display().to_string();
+    let home = env.path("home/.gitconfig").display().to_string();
+    let record = repo.state().join("accepted").display().to_string();
+    let expected = [
+        ["accepted", url, &record],
+        ["trusted", "minio.example.com:9000", &config],
+        ["trusted", "other.example.com", &config],
+        ["trusted", "[2001:db8::1]:9000", &config],
+        ["trusted, also over plain http", "plain.example.com", &config],
+        ["trusted", "everywhere.example.com", &home],
+        ["trusted", "a.example.com:1", "GIT_LAKE_TRUST"],
+        ["trusted, also over plain http", "b.example.com", "AWS_ENDPOINT_URL"],
+    ];
+    assert_eq!(lines, expected);
+    let document = repo.git(["lake", "trust", "--list", "--json"]).stdout;
+    let document: serde_json::Value = serde_json::from_str(&document).unwrap();
+    assert_eq!(document["version"], 1);
+    assert_eq!(document["accepted"][0]["url"], url);
+    assert_eq!(document["trusted"].as_array().unwrap().len(), 5);
+    repo.git(["lake", "trust", "--remove", url, "[2001:DB8:0::1]:9000", "plain.example.com"])
+        .says(&format!("This clone uploads nothing to `{url}` from now on."));
+    assert!(!accepted(&repo).contains(url), "{}", accepted(&repo));
+    assert_eq!(trusted(&repo), ["minio.example.com:9000", "other.example.com"]);
+    assert_eq!(values(&repo, "--local", "lake.plain.example.com.secure"), [""; 0]);
+    repo.git_fails(1, ["lake", "trust", "--remove", url]).says("is not accepted by this clone");
+    repo.git_fails(1, ["lake", "trust", "--remove", "everywhere.example.com"])
+        .says("is trusted by /");
+    env.at(".").git(["lake", "trust", "--remove", "everywhere.example.com"]);
+    assert_eq!(values(&repo, "--global", "lake.trustedHost"), [""; 0]);
+    repo.git_fails(1, ["lake", "trust", "--remove", "none.example.com"]).says("is not recorded");
+    repo.git_fails(2, ["lake", "trust"]);
+    repo.git_fails(2, ["lake", "trust", "--list", "x"]);
+}

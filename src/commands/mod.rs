@@ -29,6 +29,7 @@ pub mod merge_driver;
 pub mod pull;
 pub mod push;
 pub mod remote_add;
+pub mod remote_list;
 pub mod remote_remove;
 pub mod remote_upload;
 mod report;
@@ -36,6 +37,8 @@ mod selection;
 pub mod status;
 pub mod track;
 pub mod trust;
+mod trusted;
+pub mod r#where;
 
 /// What every command has at hand.
 pub struct Context {

@@ -80,6 +80,7 @@ pub struct Args {
 /// # Errors
 /// If a lake cannot be used, or the settings or the index cannot be written.
 pub fn run(context: &Context, args: &Args) -> super::Result {
+    args.input.refuse_json()?;
     if let Some(input) = args.input.given() {
         let lakes = args.lakes.naming(args.create, args.insecure_http, args.hash)?;
         let output = Some(args.output.required()?);
@@ -116,6 +117,7 @@ pub fn run(context: &Context, args: &Args) -> super::Result {
     // What was typed and written down counts from here on.
     drop(site);
     let mut site = context.workspace()?;
+    site.consult_origin();
     site.config.jobs = args.jobs.map(usize::from).or(site.config.jobs);
     site.insist();
     typed.iter().for_each(|typed| site.hosts.hear(typed));

@@ -60,6 +60,7 @@ pub struct Args {
 /// If a lake is not named anywhere, an item would be left without a proved source, or the index cannot
 /// be written.
 pub fn run(context: &Context, args: &Args) -> super::Result {
+    args.input.refuse_json()?;
     if let Some(input) = args.input.given() {
         let lakes = args.named.naming(false, false, None)?;
         let output = Some(args.output.required()?);

@@ -1,5 +1,6 @@
 //! `git lake trust`: lets data go to a remote that the settings name, and keys to a server.
 
+use super::trusted::{self, TRUSTED_HOST};
 use super::{Context, Error, Exit, parse_url};
 use crate::lake_url::LakeUrl;
 use crate::lake_url::host::{Host, aws_endpoint};
@@ -19,11 +20,20 @@ use crate::repo::{self, Environment, Repo};
 #[derive(clap::Args)]
 pub struct Args {
     /// Addresses of remotes, or servers
-    #[arg(value_name = "URL|HOST[:PORT]", required = true)]
+    #[arg(value_name = "URL|HOST[:PORT]", required_unless_present = "list")]
     names: Vec<String>,
     /// Speak plain http with these servers, also with keys
     #[arg(long)]
     insecure_http: bool,
+    /// List what is accepted and trusted, and where that is recorded
+    #[arg(long, conflicts_with_all = ["names", "insecure_http", "remove"])]
+    list: bool,
+    /// Take it back: upload to these remotes no more, or give these servers no keys
+    #[arg(long, conflicts_with = "insecure_http")]
+    remove: bool,
+    /// Print one JSON document
+    #[arg(long, requires = "list")]
+    json: bool,
 }
 
 /// Runs `git lake trust`.
@@ -31,6 +41,12 @@ pub struct Args {
 /// # Errors
 /// If an argument is neither address nor server, or the record cannot be written.
 pub fn run(context: &Context, args: &Args) -> super::Result {
+    if args.list {
+        return trusted::list(context, args.json);
+    }
+    if args.remove {
+        return trusted::remove(context, &args.names);
+    }
     let (addresses, names): (Vec<&String>, Vec<&String>) =
         args.names.iter().partition(|name| name.contains("://"));
     let parse = |name: &&String| parse_host(context, name);
@@ -62,7 +78,7 @@ pub fn run(context: &Context, args: &Args) -> super::Result {
 }
 
 /// Parses `HOST[:PORT]`. What stands before an `@` is not shown.
-fn parse_host(context: &Context, name: &str) -> Result<Host, Error> {
+pub(super) fn parse_host(context: &Context, name: &str) -> Result<Host, Error> {
     let shown = name.rsplit('@').next().unwrap_or_default();
     let is_path = name.contains(['/', '\\', '@']) || name.starts_with('.');
     // The name of a folder would be taken for a server without a word.
@@ -135,10 +151,9 @@ pub(super) fn remember_server(
 }
 
 fn trust_once(config: &mut ConfigFile, host: &Host) -> Result<(), Error> {
-    const KEY: &str = "lake.trustedHost";
     let is_same = |known: &String| Host::parse(known).is_ok_and(|known| known == *host);
-    if !config.get_all(KEY)?.iter().any(is_same) {
-        config.add(KEY, &host.to_string())?;
+    if !config.get_all(TRUSTED_HOST)?.iter().any(is_same) {
+        config.add(TRUSTED_HOST, &host.to_string())?;
     }
     Ok(())
 }

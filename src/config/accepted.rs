@@ -47,6 +47,28 @@ impl Accepted {
         self.urls.as_ref().is_some_and(|urls| urls.contains(url))
     }
 
+    /// Returns the file that has the record.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Returns the accepted remotes, in the order of their addresses.
+    pub fn urls(&self) -> impl Iterator<Item = &LakeUrl> {
+        self.urls.iter().flatten()
+    }
+
+    /// Takes back that a remote is accepted; returns false if it was not.
+    ///
+    /// # Errors
+    /// If the record cannot be written.
+    pub fn remove(&mut self, url: &LakeUrl) -> Result<bool, PathError> {
+        let was_there = self.urls.as_mut().is_some_and(|urls| urls.remove(url));
+        if was_there {
+            self.add([])?;
+        }
+        Ok(was_there)
+    }
+
     /// Accepts remotes, for good; recording none still ends the first use.
     ///
     /// # Errors
@@ -86,6 +108,21 @@ mod tests {
         for other in ["s3://h:9000/b", "s3://h/b/prefix", "s3://h/c", "file:///mnt"] {
             assert!(!accepted.contains(&url(other)), "{other}");
         }
+    }
+
+    #[test]
+    fn what_was_accepted_can_be_taken_back() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let url = |text| LakeUrl::parse(text).expect("an address");
+        let mut accepted = Accepted::load(dir.path()).expect("absent");
+        accepted.add([&url("s3://h/b"), &url("s3://h/c")]).expect("writes");
+        assert!(accepted.remove(&url("s3://h/b")).expect("writes"));
+        assert!(!accepted.remove(&url("s3://h/b")).expect("nothing to do"));
+        let mut accepted = Accepted::load(dir.path()).expect("reads");
+        assert_eq!(accepted.urls().collect::<Vec<_>>(), [&url("s3://h/c")]);
+        // With the last one gone it is not the first use again.
+        assert!(accepted.remove(&url("s3://h/c")).expect("writes"));
+        assert!(!Accepted::load(dir.path()).expect("reads").is_first_use());
     }
 
     #[test]

@@ -125,6 +125,22 @@ impl ConfigFile {
         Ok(true)
     }
 
+    /// Removes one value of a setting that may have several, wherever it stands.
+    ///
+    /// # Errors
+    /// If the key is malformed or the file cannot be written.
+    pub fn remove(&mut self, key: &str, value: &str) -> Result<(), Error> {
+        let mut pattern = String::from("^");
+        for character in value.chars() {
+            if !character.is_alphanumeric() {
+                pattern.push('\\');
+            }
+            pattern.push(character);
+        }
+        pattern.push('$');
+        self.write(key, |config| config.remove_multivar(key, &pattern))
+    }
+
     /// Changes the file; libgit2 would give it the mode of a new one, which may show secrets.
     fn write(
         &mut self,

@@ -8,6 +8,7 @@ use crate::digest::{Digest, HashName, hash_reader};
 use crate::fs::{IoContext as _, PathError, platform};
 use crate::lake_url::{LakeUrl, SourceUrl};
 use crate::object_name::ObjectName;
+use crate::pointer::Pointer;
 use crate::repo_path::RepoPath;
 use crate::store::Presence;
 use crate::transfer::download::Downloads;
@@ -139,17 +140,18 @@ pub fn plan(site: &Workspace, items: &[Item], target: &Target) -> Result<Plan, P
                 target.url
             ),
             Answer::Unknown(error) => Failure::from(error).cause(),
-            Answer::Absent if target.upload => match origins(site, item, &target.url).split_first()
-            {
-                Some((first, others)) => {
-                    let (oid, size) = (item.pointer.oid(), item.pointer.size());
-                    let (hash, path, from) = (target.hash, item.path.clone(), first.clone());
-                    let job = Job { url: source, oid, size, hash, path, from };
-                    plan.jobs.push((job, others.to_vec()));
-                    continue;
+            Answer::Absent if target.upload => {
+                match origins(site, &item.path, &item.pointer, &target.url).split_first() {
+                    Some((first, others)) => {
+                        let (oid, size) = (item.pointer.oid(), item.pointer.size());
+                        let (hash, path, from) = (target.hash, item.path.clone(), first.clone());
+                        let job = Job { url: source, oid, size, hash, path, from };
+                        plan.jobs.push((job, others.to_vec()));
+                        continue;
+                    }
+                    None => "no source of it is known".to_owned(),
                 }
-                None => "no source of it is known".to_owned(),
-            },
+            }
             Answer::Absent => format!("it is not in `{}`", target.url),
         };
         plan.hopeless.insert(source, why_not);
@@ -244,21 +246,26 @@ fn known<'a>(site: &Workspace, item: &'a Item, hash: HashName) -> Option<&'a Obj
 }
 
 /// Returns where an object can be read from, nearest first.
-fn origins(site: &Workspace, item: &Item, target: &LakeUrl) -> Vec<Origin> {
-    let (oid, size) = (item.pointer.oid(), item.pointer.size());
+pub(super) fn origins(
+    site: &Workspace,
+    path: &RepoPath,
+    pointer: &Pointer,
+    target: &LakeUrl,
+) -> Vec<Origin> {
+    let (oid, size) = (pointer.oid(), pointer.size());
     let mut origins = Vec::new();
     if site.store.presence(oid, size).is_ok_and(|presence| presence != Presence::Absent) {
         origins.push(Origin::Store);
     }
     if let Some(work_tree) = site.repo.work_tree() {
-        let path = crate::repo_path::join(work_tree, &item.path);
-        let file = platform::open_regular(&path).and_then(|file| file.metadata());
+        let file_path = crate::repo_path::join(work_tree, path);
+        let file = platform::open_regular(&file_path).and_then(|file| file.metadata());
         // What is not its content is found out when it is read.
         if file.is_ok_and(|file| file.len() == size) {
-            origins.push(Origin::File(path));
+            origins.push(Origin::File(file_path));
         }
     }
-    let candidates = site.config.candidates(&item.pointer, &item.path).into_iter();
+    let candidates = site.config.candidates(pointer, path).into_iter();
     origins.extend(candidates.filter(|source| source.lake != *target).map(Origin::Lake));
     origins
 }

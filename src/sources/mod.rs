@@ -2,6 +2,7 @@
 //!
 //! [`select`] says which items a person means; [`rewrite`] gives them other pointers, in git's
 //! database, the index and the work tree; [`add`] and [`remove`] decide what the other pointers are.
+//! [`walk`] gives every pointer there is; [`upload`], [`tally`] and [`only`] pay, count and ask for them.
 //! Nothing here removes anything from a lake, and nothing looks at content.
 
 use crate::pointer::Pointer;
@@ -9,9 +10,13 @@ use crate::repo::BlobId;
 use crate::repo_path::RepoPath;
 
 pub mod add;
+pub mod only;
 pub mod remove;
 pub mod rewrite;
 pub mod select;
+pub mod tally;
+pub mod upload;
+pub mod walk;
 
 /// A pointer of the index.
 #[derive(Debug, Clone)]

@@ -3,6 +3,7 @@
 use std::collections::{BTreeSet, HashSet};
 
 use super::Item;
+use super::only::is_shared;
 use super::rewrite::Change;
 use crate::fs::PathError;
 use crate::lake_url::{LakeUrl, SourceUrl};
@@ -85,9 +86,4 @@ pub fn plan(
         plan.changes.push(Change { item, pointer });
     }
     Ok(plan)
-}
-
-/// Returns true if the lake is one that others can reach.
-fn is_shared(site: &Workspace, lake: &LakeUrl) -> bool {
-    site.config.remote_at(lake).is_none_or(|remote| !remote.local)
 }

@@ -20,6 +20,7 @@ mod fetch;
 mod gate;
 pub mod hedge;
 pub mod lakes;
+pub mod measure;
 pub mod pacing;
 pub mod presence;
 pub mod rate;

@@ -6,6 +6,7 @@
 use std::io::{self, IsTerminal as _, Write as _};
 use std::sync::{Arc, Mutex, MutexGuard};
 
+pub mod date;
 pub mod escape;
 mod progress;
 pub mod size;

@@ -20,7 +20,7 @@ pub(in crate::commands) struct InputArgs {
     #[arg(long = "host", value_name = "SERVER", requires = "input", help_heading = HEADING)]
     hosts: Vec<String>,
     /// Print a summary as JSON
-    #[arg(long, requires = "input", help_heading = HEADING)]
+    #[arg(long, help_heading = HEADING)]
     json: bool,
 }
 
@@ -86,6 +86,24 @@ impl InputArgs {
     /// If none was named.
     pub(in crate::commands) fn required(&self) -> Result<Input<'_>, Error> {
         self.given().ok_or_else(|| missing("-i DIR", "names the dataset"))
+    }
+}
+
+impl InputArgs {
+    /// Returns true if a summary as JSON is wanted.
+    pub(in crate::commands) fn wants_json(&self) -> bool {
+        self.json
+    }
+
+    /// Refuses `--json` where only datasets have a summary.
+    ///
+    /// # Errors
+    /// If it was given without a dataset.
+    pub(in crate::commands) fn refuse_json(&self) -> Result<(), Error> {
+        match self.json && self.input.is_none() {
+            true => Err(Error::Usage("`--json` goes with `-i DIR`".into())),
+            false => Ok(()),
+        }
     }
 }
 

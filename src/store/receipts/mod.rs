@@ -40,7 +40,8 @@ impl Strength {
     const ALL: [(Self, &'static str); 3] =
         [(Self::Size, "size"), (Self::Checksum, "checksum"), (Self::Sent, "sent")];
 
-    fn as_str(self) -> &'static str {
+    /// Returns the word for it.
+    pub fn as_str(self) -> &'static str {
         Self::ALL.iter().find(|row| row.0 == self).expect("every strength has a row").1
     }
 

@@ -1,0 +1,155 @@
+//! Uploading what pointers owe, wherever their objects can be had.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use super::add::origins;
+use crate::config::accepted::Accepted;
+use crate::fs::PathError;
+use crate::lake_url::{LakeUrl, SourceUrl};
+use crate::pointer::Pointer;
+use crate::repo_path::RepoPath;
+use crate::transfer::presence::{Answer, Questions};
+use crate::transfer::upload::{Failure, Job, Origin};
+use crate::workspace::Workspace;
+
+/// So many pointers are looked at together: enough for lists of lakes to answer many questions, and
+/// few enough for memory.
+const AT_ONCE: usize = 8192;
+
+/// What came of it.
+#[derive(Debug, Default)]
+pub struct Report {
+    /// Objects that were sent.
+    pub sent: usize,
+    /// Bytes that were sent.
+    pub sent_bytes: u64,
+    /// Objects that servers copied from other lakes, and how many bytes these have.
+    pub copied: usize,
+    /// See [`Self::copied`].
+    pub copied_bytes: u64,
+    /// Objects that turned out to be there.
+    pub already: usize,
+    /// Objects that stay owed, and why.
+    pub failures: Vec<(RepoPath, String)>,
+    /// How many uploads wait for the user to accept a remote.
+    pub unaccepted: BTreeMap<LakeUrl, usize>,
+}
+
+/// Uploads what pointers owe, a few thousand pointers at a time.
+///
+/// Lakes are asked before anything is sent to them, and each receipt is written when it is earned, so
+/// the next run goes on where one ended.
+pub struct Uploads<'a> {
+    site: &'a Workspace,
+    accepted: Accepted,
+    waiting: Vec<(RepoPath, Pointer)>,
+    /// What failed or may not be done is not tried again for another path.
+    given_up: HashSet<SourceUrl>,
+    report: Report,
+}
+
+impl<'a> Uploads<'a> {
+    /// Begins; uploads nothing yet.
+    ///
+    /// # Errors
+    /// If the record of accepted remotes cannot be read.
+    pub fn begin(site: &'a Workspace) -> Result<Self, PathError> {
+        let accepted = site.accepted()?;
+        let (waiting, given_up) = Default::default();
+        Ok(Self { site, accepted, waiting, given_up, report: Report::default() })
+    }
+
+    /// Adds a pointer; now and then this uploads what has come together.
+    ///
+    /// # Errors
+    /// If the local state cannot be read or written.
+    pub fn add(&mut self, path: RepoPath, pointer: Pointer) -> Result<(), PathError> {
+        if self.site.cancel.is_cancelled() || !self.owes(&path, &pointer)? {
+            return Ok(());
+        }
+        self.waiting.push((path, pointer));
+        if self.waiting.len() >= AT_ONCE { self.upload() } else { Ok(()) }
+    }
+
+    /// Uploads the rest and says what came of it all.
+    ///
+    /// # Errors
+    /// If the local state cannot be read or written.
+    pub fn finish(mut self) -> Result<Report, PathError> {
+        self.upload()?;
+        Ok(self.report)
+    }
+
+    fn owes(&self, path: &RepoPath, pointer: &Pointer) -> Result<bool, PathError> {
+        for url in self.site.config.uploads(path, pointer) {
+            if self.site.receipts.get(url)?.is_none() && !self.given_up.contains(url) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    fn upload(&mut self) -> Result<(), PathError> {
+        let site = self.site;
+        let waiting = std::mem::take(&mut self.waiting);
+        let mut questions = Questions::new();
+        let mut owed: HashMap<SourceUrl, usize> = HashMap::new();
+        for (at, (path, pointer)) in waiting.iter().enumerate() {
+            for url in site.config.uploads(path, pointer) {
+                let is_open = site.receipts.get(url)?.is_none() && !self.given_up.contains(url);
+                if !is_open || owed.contains_key(url) {
+                    continue;
+                }
+                if !self.accepted.contains(&url.lake) {
+                    *self.report.unaccepted.entry(url.lake.clone()).or_default() += 1;
+                    self.given_up.insert(url.clone());
+                    continue;
+                }
+                owed.insert(url.clone(), at);
+                let names = questions.entry(url.lake.clone()).or_default();
+                names.insert(url.name.clone(), pointer.size());
+            }
+        }
+        let mut jobs: Vec<(Job, Vec<Origin>)> = Vec::new();
+        for (url, answer) in site.transfer().ask(questions)? {
+            let (path, pointer) = &waiting[owed[&url]];
+            let why_not = match answer {
+                Answer::Held => {
+                    self.report.already += 1;
+                    continue;
+                }
+                Answer::OtherSize(size) => format!(
+                    "`{}` holds an object of {size} bytes under its name: `git lake fsck --repair` \
+                     replaces it",
+                    url.lake
+                ),
+                Answer::Unknown(error) => Failure::from(error).cause(),
+                Answer::Absent => match origins(site, path, pointer, &url.lake).split_first() {
+                    Some((first, others)) => {
+                        let remote = site.config.remote_at(&url.lake);
+                        let hash = remote.expect("uploads go to remotes").hash;
+                        let (oid, size, from) = (pointer.oid(), pointer.size(), first.clone());
+                        let job = Job { url, oid, size, hash, path: path.clone(), from };
+                        jobs.push((job, others.to_vec()));
+                        continue;
+                    }
+                    None => "no source of it is known".to_owned(),
+                },
+            };
+            self.report.failures.push((path.clone(), why_not));
+            self.given_up.insert(url);
+        }
+        let relayed = site.transfer().relay(jobs);
+        let report = &mut self.report;
+        report.sent += relayed.sent;
+        report.sent_bytes += relayed.sent_bytes;
+        report.copied += relayed.copied;
+        report.copied_bytes += relayed.copied_bytes;
+        report.already += relayed.already;
+        for (job, failure) in relayed.failures {
+            report.failures.push((job.path, failure.cause()));
+            self.given_up.insert(job.url);
+        }
+        Ok(())
+    }
+}
