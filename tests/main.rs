@@ -53,6 +53,7 @@ mod s3_profiles;
 mod s3_ranges;
 mod s3_requests;
 mod s3_server;
+mod s3_sources;
 mod s3_tls;
 mod s3_trust;
 mod s3_unfinished;

@@ -90,6 +90,9 @@ pub enum Failure {
     /// The object is not in the store.
     #[error("Could not find the object in this clone's store")]
     NotStored,
+    /// A place that is not the store does not have the bytes, or others.
+    #[error("{0}")]
+    Origin(String),
     /// The proof could not be written down, so the upload will be tried again.
     #[error("Could not record a receipt: {0}")]
     Receipt(String),
@@ -104,6 +107,7 @@ impl Failure {
         matches!(
             self,
             Self::NotStored
+                | Self::Origin(_)
                 | Self::Lake(LakeError::SourceUnreadable { .. } | LakeError::SourceChanged { .. })
         )
     }
@@ -113,6 +117,7 @@ impl Failure {
     pub fn cause(&self) -> String {
         let Self::Lake(error) = self else { return with_causes(self) };
         match error {
+            LakeError::Absent { object } => format!("`{}` does not have it", object.lake),
             LakeError::DamagedThere { object, .. } => {
                 format!("`{}` holds other bytes under the name of the object", object.lake)
             }
@@ -198,6 +203,7 @@ impl Transfer {
             due.push(job);
         }
         let mut report = Report::default();
+        let mut reasons: HashMap<SourceUrl, Vec<String>> = HashMap::new();
         while !due.is_empty() {
             let round = self.upload(std::mem::take(&mut due));
             report.sent += round.sent;
@@ -206,13 +212,23 @@ impl Transfer {
             report.copied_bytes += round.copied_bytes;
             report.already += round.already;
             for (mut job, failure) in round.failures {
-                let next = others.get_mut(&job.url).and_then(VecDeque::pop_front);
-                match next.filter(|_| failure.is_of_origin()) {
+                if !failure.is_of_origin() {
+                    report.failures.push((job, failure));
+                    continue;
+                }
+                // That a server makes no copy is no reason that anybody misses.
+                if !matches!(job.from, Origin::Server(_)) {
+                    reasons.entry(job.url.clone()).or_default().push(failure.cause());
+                }
+                match others.get_mut(&job.url).and_then(VecDeque::pop_front) {
                     Some(origin) => {
                         job.from = origin;
                         due.push(job);
                     }
-                    None => report.failures.push((job, failure)),
+                    None => {
+                        let all = reasons.remove(&job.url).unwrap_or_default().join("; ");
+                        report.failures.push((job, Failure::Origin(all)));
+                    }
                 }
             }
         }
@@ -335,7 +351,7 @@ impl Transfer {
             {
                 Err(Failure::NotStored)
             }
-            Err(error) => Err(error.into()),
+            Err(error) => Err(of_origin(&job.from, &error).unwrap_or_else(|| error.into())),
         };
         let mut report = report.lock().expect("no holder panics");
         for (job, result) in done {
@@ -393,6 +409,32 @@ impl Transfer {
         let id = declaration.and_then(|declaration| declaration.id.as_ref());
         self.receipts.add(&first.url.lake, id.map(lake::LakeId::as_str), &proofs)
     }
+}
+
+/// Words what is wrong with the bytes of a place that is not the store, naming no object; `None` if they
+/// are not the trouble.
+fn of_origin(origin: &Origin, error: &LakeError) -> Option<Failure> {
+    let words = match (origin, error) {
+        (Origin::Store, _) => return None,
+        (Origin::File(_), LakeError::SourceUnreadable { source, .. }) => {
+            format!("Could not read it in the work tree: {source}")
+        }
+        (Origin::File(_), LakeError::SourceChanged { .. }) => {
+            "the file in the work tree has other content".to_owned()
+        }
+        (Origin::Lake(from) | Origin::Server(from), LakeError::SourceChanged { .. }) => {
+            format!("`{}` holds other bytes under the name of the object", from.lake)
+        }
+        (_, LakeError::SourceUnreadable { source, .. }) => {
+            let inner = source.get_ref().and_then(|inner| inner.downcast_ref::<LakeError>());
+            match inner {
+                Some(error) => Failure::Lake(error.clone()).cause(),
+                None => with_causes(&**source),
+            }
+        }
+        _ => return None,
+    };
+    Some(Failure::Origin(words))
 }
 
 impl Report {
