@@ -48,8 +48,7 @@ impl Transfer {
         }
         let bytes_per_second = sample.and_then(|sample| {
             let begun = Instant::now();
-            // Reading goes on behind the first byte, which tells whether ranges are given.
-            let mut content = lake.get(&sample.name, 1).ok()?.reader.take(MOST_BYTES);
+            let mut content = lake.get(&sample.name, 0).ok()?.reader.take(MOST_BYTES);
             let (mut buffer, mut bytes) = (vec![0; CHUNK_BYTES], 0_u64);
             while begun.elapsed() < MOST_TIME && !self.cancel.is_cancelled() {
                 match content.read(&mut buffer).ok()? {
