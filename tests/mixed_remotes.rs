@@ -64,7 +64,8 @@ fn the_first_the_last_and_all_but_one_can_be_removed() {
     repo.git(["lake", "remote-remove", "one", "two"]);
     assert_eq!(named(&repo, "2.bin"), [bucket]);
     repo.commit("the bucket alone");
-    (one.unmount(), two.unmount());
+    one.unmount();
+    two.unmount();
     clones_well(&env, &repo, "bucket-alone");
     repo.git_fails(1, ["lake", "remote-remove", "lake"]).says("Nothing was changed");
 }
@@ -101,7 +102,8 @@ fn two_clones_that_add_a_remote_each_merge() {
     bob.git(["push", "-q"]);
     alice.git(["pull", "-q"]);
     assert_eq!(alice.blob(":1.bin"), bob.blob(":1.bin"));
-    (third.holds(content(1)), fourth.holds(content(1)));
+    third.holds(content(1));
+    fourth.holds(content(1));
     assert!(bare.git(["fsck", "--strict"]).stderr.is_empty());
 }
 
