@@ -11,7 +11,7 @@
 
 use std::collections::HashSet;
 use std::fs::File;
-use std::hash::{BuildHasher as _, Hash as _, Hasher as _};
+use std::hash::BuildHasher as _;
 use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
@@ -330,9 +330,8 @@ impl Collector {
 
     /// Takes an upload in place of an earlier record of the same address.
     fn take_owed(&mut self, owed: Owed) {
-        let mut hasher = self.places.hasher().build_hasher();
-        owed.url.hash(&mut hasher);
-        let place = *self.places.entry(hasher.finish()).or_insert(self.claims.owed.len());
+        let digest = self.places.hasher().hash_one(&owed.url);
+        let place = *self.places.entry(digest).or_insert(self.claims.owed.len());
         match self.claims.owed.get_mut(place) {
             Some(known) if known.url == owed.url => *known = owed,
             // New, or of two addresses with one digest the second: that one may be listed twice.
