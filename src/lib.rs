@@ -57,14 +57,14 @@
 //!
 //! | where | what | owner |
 //! |---|---|---|
-//! | git's object database | pointers | git; read by [`repo`] |
+//! | git's object database | pointers | git; read by [`repo`], written by [`repo::new_blobs`] |
 //! | `<git common dir>/lake/v1/` | objects, those half there, claims, receipts, files to fill, notes on servers, health of lakes | [`store`] |
 //! | `<git common dir>/lake/v1/accepted` | remotes that may be written to | [`config::accepted`] |
 //! | `.gitlake.toml` | remotes | [`config::file`] |
 //! | `.gitattributes` | which paths are tracked | [`commands::track`] |
 //! | git's configuration | the filter, the merge driver, trusted servers | [`commands::install`], [`commands::trust`], through [`repo::gitconfig`] |
 //! | `<git common dir>/hooks/` | three short scripts | [`repo::hooks`] |
-//! | git's index | stat data, before and after filling | [`repo::index_stat`] |
+//! | git's index | stat data, before and after filling; other pointers for entries | [`repo::index_stat`] |
 //! | `<lake>/<object name>`, `.pl/tags.json` | shared objects, the lake's declaration | [`lake::folder`] |
 //!
 //! # The two journeys

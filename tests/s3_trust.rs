@@ -142,7 +142,7 @@ fn the_server_of_the_environment_gets_keys() {
     let user = user(&env);
     let elsewhere = user.with("AWS_ENDPOINT_URL", format!("http://{}", other.host()));
     let (_, ran) = clone(&elsewhere, "elsewhere");
-    drop(ran.says("left as pointers"));
+    drop(ran.says("left as a pointer"));
     tells_nothing(&server.take_requests());
     let endpoint = user.with("AWS_ENDPOINT_URL", format!("http://{}", server.host()));
     let (clone, ran) = clone(&endpoint, "clone");

@@ -259,12 +259,16 @@ fn a_full_disk_leaves_pointers_at_checkout() {
     let env = TestEnv::new();
     let (repo, _lake) = repo(&env);
     repo.write("large.bin", noise(3, 3 << 20));
+    repo.write("other.bin", noise(4, 3 << 20));
     repo.commit("v2");
     fs::remove_file(repo.path.join("large.bin")).unwrap();
+    fs::remove_file(repo.path.join("other.bin")).unwrap();
     fs::remove_file(repo.path.join("a.bin")).unwrap();
     repo.empty_store();
     repo.wrap_filter(FULL);
-    repo.git(["checkout", "-q", "--", "."]).says("left as pointers (large.bin)");
+    repo.git(["checkout", "-q", "--", "."]).says(
+        "2 files left as pointers (large.bin, other.bin): Could not write to this clone's store: ",
+    );
     assert!(repo.is_pointer("large.bin"));
     repo.has("a.bin", noise(1, 3000));
     repo.unwrap_filter();

@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 
-use super::dataset::{self, InputArgs, LakeArgs, Request, Verb};
+use super::dataset::{self, HEADING, InputArgs, LakeArgs, Request, Verb};
 use super::report::{tell_failures, tell_refused};
 use super::selection::DatasetArgs;
 use super::{Context, Error, Exit, counted};
@@ -39,19 +39,19 @@ pub struct Args {
     #[command(flatten)]
     lakes: LakeArgs,
     /// Create folders above the lake's own, too, or the bucket
-    #[arg(long, requires = "input")]
+    #[arg(long, requires = "input", help_heading = HEADING)]
     create: bool,
     /// Speak plain http with the servers of the URLs, as `?secure=false` in each would say
-    #[arg(long, requires = "input")]
+    #[arg(long, requires = "input", help_heading = HEADING)]
     insecure_http: bool,
     /// Hash that a new lake names its objects by [default: sha256]
-    #[arg(long, requires = "input")]
+    #[arg(long, requires = "input", help_heading = HEADING)]
     hash: Option<HashName>,
     /// Most transfers at once
     #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     jobs: Option<u16>,
     /// Only say what would be done
-    #[arg(long, requires = "input")]
+    #[arg(long, requires = "input", help_heading = HEADING)]
     dry_run: bool,
 }
 

@@ -78,7 +78,7 @@ pub enum Failure {
     #[error("{}", summarize(.0))]
     NoSource(Vec<(SourceUrl, SourceFailure)>),
     /// The disk would not hold it.
-    #[error("The disk has no room for {size} more bytes")]
+    #[error("The disk has no room for the content")]
     NoRoom {
         /// The object's size.
         size: u64,

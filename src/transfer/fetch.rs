@@ -52,7 +52,8 @@ impl From<Failure> for Fetch {
 }
 
 fn unstorable(error: &PathError) -> Failure {
-    Failure::Store(error.to_string())
+    // Without the path, which is another one for each object.
+    Failure::Store(format!("Could not write to this clone's store: {}", error.source))
 }
 
 fn broken(source: &SourceUrl, reason: &dyn std::fmt::Display) -> SourceFailure {

@@ -7,7 +7,8 @@ use crate::dataset::copy::Serialization;
 use crate::digest::HashName;
 use crate::lake_url::typed::{Surroundings, TypedUrl, without_secrets};
 
-const HEADING: &str = "Datasets outside of git";
+/// Above the options that only datasets have.
+pub(in crate::commands) const HEADING: &str = "Datasets outside of git";
 
 /// Which dataset, and how its lakes are talked to.
 #[derive(Debug, clap::Args)]

@@ -7,7 +7,7 @@ use std::sync::Arc;
 mod args;
 mod report;
 
-pub(super) use args::{Input, InputArgs, LakeArgs, Naming, OutputArgs};
+pub(super) use args::{HEADING, Input, InputArgs, LakeArgs, Naming, OutputArgs};
 
 use super::lakes::{declare, obstacle_to_writing, parse_all};
 use super::{Context, Error, Exit};
