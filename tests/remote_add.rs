@@ -356,3 +356,37 @@ fn a_lake_with_names_of_another_hash_gets_them() {
     let clone = env.clone_of(&repo, "clone");
     clone.has("a.bin", noise(1, 3000));
 }
+
+#[test]
+fn a_kill_at_any_point_of_rewriting_leaves_a_true_status_and_the_next_run_finishes() {
+    for point in ["rewrite-begins", "rewrite-written", "rewrite-staged"] {
+        let env = TestEnv::new();
+        let (repo, _lake) = repo(&env);
+        let pointers = repo.with("GIT_LAKE_SKIP_SMUDGE", "1");
+        fs::remove_file(repo.path.join("a.bin")).unwrap();
+        pointers.git(["checkout", "-q", "--", "a.bin"]);
+        repo.settle();
+        env.lake("mirror");
+        let (stopping, stop) = repo.stop_at(point);
+        let mut run = stopping.start_program("git-lake", &["remote-add", "../mirror"]);
+        let stopped = stop.reached();
+        run.kill().unwrap();
+        run.wait().unwrap();
+        drop(stopped);
+        assert!(!repo.git_dir().join("index.lock").exists(), "{point}");
+        // Nothing but the new pointer, staged or not, and the settings.
+        let told = repo.status();
+        let known = |line: &str| line.contains(".gitlake.toml") || line.ends_with(".bin");
+        assert!(told.lines().all(known), "{point}: {told}");
+        repo.has("train/b.bin", noise(2, 3000));
+        repo.git(["lake", "remote-add", "../mirror"]).says("0 objects sent");
+        assert_eq!(sources(&repo, "a.bin"), ["work-lake", "mirror"], "{point}");
+        assert_eq!(sources(&repo, "train/b.bin"), ["work-lake", "mirror"], "{point}");
+        assert_eq!(repo.text("a.bin"), repo.blob(":a.bin"), "{point}");
+        assert_eq!(repo.status(), "M  .gitlake.toml\nM  a.bin\nM  train/b.bin\n", "{point}");
+        repo.commit("mirror");
+        repo.git(["lake", "pull"]);
+        repo.has("a.bin", noise(1, 3000));
+        repo.is_clean_when_touched();
+    }
+}

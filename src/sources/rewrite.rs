@@ -6,12 +6,15 @@
 
 use std::collections::HashMap;
 use std::fs::Metadata;
+use std::io::Read as _;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use super::Item;
+use crate::fail_point;
 use crate::fs::PathError;
+use crate::fs::beneath::Parent;
 use crate::pointer::Pointer;
 use crate::repo::index_stat::{self, NewBlob, Repointing};
 use crate::repo::new_blobs;
@@ -64,8 +67,8 @@ pub enum Error {
 
 /// Stages other pointers, and writes them into the work tree where the old ones lie there.
 ///
-/// Neither a filter nor a lake is needed, and `git status` shows staged changes only. The index is
-/// locked from before the first file is touched.
+/// Neither a filter nor a lake is needed, and `git status` shows staged changes only. Nothing is touched
+/// while another git holds the index.
 ///
 /// # Errors
 /// If nothing was changed in the index; pointers in the work tree may be new then, which is what `git
@@ -82,7 +85,9 @@ pub fn rewrite(site: &Workspace, changes: Vec<Change>) -> Result<Rewritten, Erro
     }
     // Only time is lost if it cannot be kept.
     drop(known.save());
-    let repointing = Repointing::begin(site.repo.index_path(), site.repo.hash_len(), PATIENCE)?;
+    let begin = || Repointing::begin(site.repo.index_path(), site.repo.hash_len(), PATIENCE);
+    // Whoever is killed while files are written must not leave a lock, so it is only looked at here.
+    let repointing = begin()?;
     // A file outside a sparse checkout is not there, and one that was changed is the user's.
     let lies_there = |item: &Item| {
         let entry = repointing.index().entry_at(item.path.as_bytes());
@@ -90,8 +95,12 @@ pub fn rewrite(site: &Workspace, changes: Vec<Change>) -> Result<Rewritten, Erro
     };
     let pairs = changes.iter().zip(&texts).enumerate();
     let files = pairs.filter(|(_, (change, _))| lies_there(&change.item));
-    let files = files.map(|(at, (change, text))| (at, &change.item, &**text)).collect();
+    let files = files.map(|(at, (change, text))| (at, &change.item, &**text));
+    let files: Vec<_> = files.collect();
+    drop(repointing);
+    fail_point::reach("rewrite-begins");
     let mut written = replace_all(site, files)?;
+    fail_point::reach("rewrite-written");
     let blob = |(at, (Change { item, .. }, new))| NewBlob {
         path: item.path,
         old: item.blob,
@@ -100,7 +109,8 @@ pub fn rewrite(site: &Workspace, changes: Vec<Change>) -> Result<Rewritten, Erro
     };
     let blobs: Vec<NewBlob> = changes.into_iter().zip(ids).enumerate().map(blob).collect();
     let count = blobs.len();
-    let changed_meanwhile = repointing.commit(&blobs)?;
+    let changed_meanwhile = begin()?.commit(&blobs)?;
+    fail_point::reach("rewrite-staged");
     Ok(Rewritten { staged: count - changed_meanwhile.len(), changed_meanwhile })
 }
 
@@ -129,7 +139,7 @@ fn replace_all(
     })
 }
 
-/// Replaces a file if it is exactly the old pointer; returns its new stat data.
+/// Replaces a file if it is exactly the old pointer; returns its stat data if it is the new one then.
 fn replace(
     store: &Store,
     work_tree: &Path,
@@ -138,13 +148,23 @@ fn replace(
 ) -> Result<Option<Metadata>, Error> {
     let shown = crate::repo_path::join(work_tree, &item.path);
     // Nearly all files have content: a look at the size saves opening them.
-    let is_old = std::fs::symlink_metadata(shown)
-        .is_ok_and(|found| found.is_file() && found.len() == item.text.len() as u64);
-    if !is_old {
-        return Ok(None);
+    let Ok(found) = std::fs::symlink_metadata(shown) else { return Ok(None) };
+    let is_long_as = |text: &[u8]| found.is_file() && found.len() == text.len() as u64;
+    if is_long_as(&item.text)
+        && let Outcome::Filled(metadata) =
+            store.replace_text(work_tree, &item.path, &item.text, text)?
+    {
+        return Ok(Some(metadata));
     }
-    Ok(match store.replace_text(work_tree, &item.path, &item.text, text)? {
-        Outcome::Filled(metadata) => Some(metadata),
-        Outcome::Changed | Outcome::Gone | Outcome::NotStored | Outcome::Interrupted => None,
-    })
+    // An earlier run may have come as far as that.
+    Ok(if is_long_as(text) { is_exactly(work_tree, &item.path, text) } else { None })
+}
+
+/// Returns the stat data of a file if it has these bytes.
+fn is_exactly(work_tree: &Path, path: &RepoPath, text: &[u8]) -> Option<Metadata> {
+    let file = Parent::open(work_tree, path).ok()??.open_file().ok()?;
+    let metadata = file.metadata().ok()?;
+    let mut there = Vec::with_capacity(text.len() + 1);
+    file.take(text.len() as u64 + 1).read_to_end(&mut there).ok()?;
+    (there == text).then_some(metadata)
 }
