@@ -14,6 +14,7 @@ mod commands;
 mod damage;
 mod dataset_commands;
 mod dataset_failures;
+mod dataset_git;
 mod dataset_kills;
 mod dataset_pipelime;
 mod diff;

@@ -15,7 +15,6 @@ use super::{Dataset, Error, Item, State};
 use crate::fs::{IoContext as _, PathError};
 use crate::lake_url::SourceUrl;
 use crate::transfer::report::{Activity, with_causes};
-use crate::transfer::to_file::WantedFile;
 
 /// Items that are worked on together, and of them those whose content is relayed through temporary files.
 const AT_ONCE: usize = 512;
@@ -88,8 +87,8 @@ impl Work<'_> {
                     (objects, bytes) = (objects + targets, bytes + stamp.size() * targets);
                     activity = Activity::Uploading;
                 }
-                (Step::Send, State::Remote(_)) => objects += 1 + self.targets.len() as u64,
-                (Step::Restore, State::Remote(_)) => objects += 1,
+                (Step::Send, _) if item.is_away() => objects += 1 + self.targets.len() as u64,
+                (Step::Restore, _) if item.is_away() => objects += 1,
                 _ => {}
             }
         }
@@ -185,9 +184,9 @@ impl Work<'_> {
     ) -> Result<(), PathError> {
         let (mut wanted, mut wanted_by) = (Vec::new(), Vec::new());
         for (at, (_, item, step)) in some.iter().enumerate() {
-            if let (Step::Restore, State::Remote(remote)) = (step, &item.state) {
+            if **step == Step::Restore && item.is_away() {
                 let path = output.stage(item.place, &item.content_name())?;
-                wanted.push(WantedFile { candidates: remote.sources(), path });
+                wanted.extend(item.wanted(path));
                 wanted_by.push(at);
             }
         }
@@ -225,7 +224,13 @@ impl Work<'_> {
                     write_new(&output.stage(item.place, &item.remote_name())?, &remote)?;
                 }
                 // It was fetched to where it belongs.
-                (Outcome::File, State::Remote(_)) => {}
+                (Outcome::File, State::Remote(_) | State::Tracked(_)) => {}
+                (Outcome::Keep, State::Tracked(tracked)) => {
+                    if let Some(remote) = &tracked.remote {
+                        summary.pointed += 1;
+                        write_new(&output.stage(item.place, &item.remote_name())?, remote)?;
+                    }
+                }
                 (Outcome::File, _) => {
                     let target = output.stage(item.place, &item.file)?;
                     self.serialization.put(&source(&item.file), &target)?;
@@ -302,7 +307,7 @@ fn portions<'a>(
     std::iter::from_fn(move || {
         let mut relayed = 0;
         let too_many = items.iter().position(|(_, item, step)| {
-            relayed += usize::from(matches!((step, &item.state), (Step::Send, State::Remote(_))));
+            relayed += usize::from(**step == Step::Send && item.is_away());
             relayed > RELAYED_AT_ONCE
         });
         let count = too_many.unwrap_or(items.len()).min(AT_ONCE);
@@ -314,7 +319,7 @@ fn portions<'a>(
 
 /// Returns the `.remote` file of an item that is in these lakes now.
 fn with_sources(item: &Item, sources: Vec<SourceUrl>) -> Outcome {
-    let (State::Remote(old) | State::Both(_, old)) = &item.state else {
+    let Some(old) = item.remote() else {
         return RemoteFile::of(sources).map_or(Outcome::Keep, Outcome::Remote);
     };
     let mut file = old.clone();

@@ -1,4 +1,4 @@
-//! Datasets in folders, as pipelime lays them out: no repository, no settings.
+//! Datasets in folders and in commits, as pipelime lays them out: no work tree, no settings needed.
 //!
 //! A dataset's items are files of its folder `data`, and files beside that folder; `<name>.remote`
 //! stands in the place of a file whose content is in lakes. `docs/pipelime.md` says what each command
@@ -12,11 +12,15 @@ use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
 use crate::fs::PathError;
+use crate::lake_url::SourceUrl;
+use crate::repo;
 use crate::repo_path::{bytes_to_os_path, os_path_to_bytes};
+use crate::transfer::to_file::{Known, WantedFile};
 use crate::underfolder::{SampleItem, shared_key};
 
 pub mod carry_out;
 pub mod copy;
+pub mod git;
 pub mod output;
 pub mod plan;
 pub mod read;
@@ -59,6 +63,21 @@ pub enum State {
     Both(Stamp, RemoteFile),
     /// Several files of which nothing says which is the item: their names.
     Ambiguous(Vec<OsString>),
+    /// In a commit: a pointer.
+    Tracked(Box<Tracked>),
+}
+
+/// An item of a commit that git holds as a pointer.
+#[derive(Debug, Clone)]
+pub struct Tracked {
+    /// The `.remote` file that names its sources; `None` if it has none.
+    pub remote: Option<RemoteFile>,
+    /// Where to look for its content, best first.
+    pub candidates: Vec<SourceUrl>,
+    /// What it has to be, and where the clone keeps it.
+    pub known: Known,
+    /// Whether the clone has it.
+    pub is_stored: bool,
 }
 
 /// A dataset, read.
@@ -103,6 +122,23 @@ pub enum Error {
     /// Settings of git.
     #[error(transparent)]
     Config(#[from] crate::config::Error),
+    /// The repository of a dataset in a commit.
+    #[error(transparent)]
+    Repo(#[from] repo::Error),
+    /// git could not give out a blob.
+    #[error(transparent)]
+    Git(#[from] repo::process::Error),
+    /// What should be a folder of a commit cannot be one.
+    #[error("`{0}` is no path inside a repository")]
+    NoPath(String),
+    /// Links, which would have to be followed out of the commit.
+    #[error("Symbolic links of a commit are not followed, and `{0}` is one")]
+    Link(String),
+    /// A partial clone left a blob on its server.
+    #[error(
+        "This clone lacks the file `{0}`: a partial clone left it on its server; `git checkout` or `git fetch --refetch` brings it"
+    )]
+    Missing(String),
 }
 
 fn describe_unreadable(files: &[(PathBuf, remote_file::ParseError)]) -> String {
@@ -158,6 +194,43 @@ impl Item {
         name
     }
 
+    /// Returns the `.remote` file that says where the item is, or the one that would.
+    pub fn remote(&self) -> Option<&RemoteFile> {
+        match &self.state {
+            State::Remote(remote) | State::Both(_, remote) => Some(remote),
+            State::Tracked(tracked) => tracked.remote.as_ref(),
+            State::File(_) | State::Ambiguous(_) => None,
+        }
+    }
+
+    /// Returns true if the content is not a file of the dataset.
+    pub fn is_away(&self) -> bool {
+        matches!(self.state, State::Remote(_) | State::Tracked(_))
+    }
+
+    /// Returns true if there is nowhere to look for the content.
+    pub fn is_out_of_reach(&self) -> bool {
+        match &self.state {
+            State::Remote(remote) => remote.sources().is_empty(),
+            State::Tracked(tracked) => !tracked.is_stored && tracked.candidates.is_empty(),
+            State::File(_) | State::Both(..) | State::Ambiguous(_) => false,
+        }
+    }
+
+    /// Says what is to be fetched for the item, as a file at `path`; `None` if it is one.
+    fn wanted(&self, path: PathBuf) -> Option<WantedFile> {
+        match &self.state {
+            State::Remote(remote) => {
+                Some(WantedFile { candidates: remote.sources(), path, known: None })
+            }
+            State::Tracked(tracked) => {
+                let (candidates, known) = (tracked.candidates.clone(), tracked.known.clone());
+                Some(WantedFile { candidates, path, known: Some(known) })
+            }
+            State::File(_) | State::Both(..) | State::Ambiguous(_) => None,
+        }
+    }
+
     /// Returns the name of the `.remote` file that stands for the item, or would.
     pub fn remote_name(&self) -> OsString {
         let mut name = self.file.clone();
@@ -170,7 +243,7 @@ impl Item {
     /// Returns the names of the files that are there.
     pub fn names(&self) -> Vec<OsString> {
         match &self.state {
-            State::File(_) | State::Remote(_) => vec![self.file.clone()],
+            State::File(_) | State::Remote(_) | State::Tracked(_) => vec![self.file.clone()],
             State::Both(..) => vec![self.file.clone(), self.remote_name()],
             State::Ambiguous(names) => names.clone(),
         }

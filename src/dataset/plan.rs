@@ -111,9 +111,9 @@ fn describe(known: &BTreeSet<Vec<u8>>) -> String {
 impl Plan {
     /// Plans to send the content of what is meant.
     pub fn to_send(dataset: &Dataset, selection: &Selection) -> Self {
-        Self::of(dataset, selection, |item| match &item.state {
-            State::Remote(remote) if remote.sources().is_empty() => Step::Refuse(Refusal::NoSource),
-            _ => Step::Send,
+        Self::of(dataset, selection, |item| match item.is_out_of_reach() {
+            true => Step::Refuse(Refusal::NoSource),
+            false => Step::Send,
         })
     }
 
@@ -123,9 +123,7 @@ impl Plan {
     /// on disk, an item never loses both.
     pub fn to_remove(dataset: &Dataset, selection: &Selection, lakes: &BTreeSet<LakeUrl>) -> Self {
         Self::of(dataset, selection, |item| {
-            let (State::Remote(remote) | State::Both(_, remote)) = &item.state else {
-                return Step::Keep;
-            };
+            let Some(remote) = item.remote() else { return as_it_is(item) };
             match remote.without(|lake| lakes.contains(lake)) {
                 (_, false) => Step::Keep,
                 (None, true) => Step::Restore,
@@ -141,16 +139,16 @@ impl Plan {
     pub fn to_clone(dataset: &Dataset, selection: &Selection, keeps_remote: bool) -> Self {
         Self::of(dataset, selection, |item| match &item.state {
             State::Both(_, remote) if keeps_remote => Step::Point(remote.clone()),
-            State::Remote(_) if keeps_remote => Step::Keep,
-            State::Remote(remote) if remote.sources().is_empty() => Step::Refuse(Refusal::NoSource),
-            State::Remote(_) | State::Both(..) => Step::Restore,
+            _ if keeps_remote => as_it_is(item),
+            _ if item.is_out_of_reach() => Step::Refuse(Refusal::NoSource),
+            State::Remote(_) | State::Tracked(_) | State::Both(..) => Step::Restore,
             State::File(_) | State::Ambiguous(_) => Step::Keep,
         })
     }
 
     fn of(dataset: &Dataset, selection: &Selection, step: impl Fn(&Item) -> Step) -> Self {
         let decide = |item: &Item| match (&item.state, selection.means(dataset, item)) {
-            (_, false) => Step::Keep,
+            (_, false) => as_it_is(item),
             (State::Ambiguous(_), true) => Step::Refuse(Refusal::Ambiguous),
             (_, true) => step(item),
         };
@@ -169,11 +167,21 @@ impl Plan {
                 }
                 (Step::Send, _) => tally.relay += 1,
                 (Step::Point(_), _) => tally.point += 1,
-                (Step::Restore, State::Remote(_)) => tally.restore += 1,
+                (Step::Restore, State::Remote(_) | State::Tracked(_)) => tally.restore += 1,
                 (Step::Restore | Step::Keep | Step::Refuse(_), _) => {}
             }
         }
         tally
+    }
+}
+
+/// Returns what leaves an item as it is. A pointer that names no source cannot be a `.remote` file.
+fn as_it_is(item: &Item) -> Step {
+    match &item.state {
+        State::Tracked(tracked) if tracked.remote.is_some() => Step::Keep,
+        State::Tracked(_) if item.is_out_of_reach() => Step::Refuse(Refusal::NoSource),
+        State::Tracked(_) => Step::Restore,
+        _ => Step::Keep,
     }
 }
 

@@ -69,10 +69,34 @@ impl Site {
         // One that git would not use either has no say.
         let repo = Repo::discover(folder).ok();
         let helpers = repo.as_ref().map_or_else(|| Helpers::at(folder), Helpers::of);
-        let settings = Settings::default();
-        let (mut config, wrong) = match &repo {
-            Some(repo) => Config::resolve(&settings, repo),
-            None => Config::resolve(&settings, &UserConfig::read()),
+        Self::with(repo.as_ref(), helpers, &Settings::default(), jobs, reporter, cancel)
+    }
+
+    /// Prepares to work on what a repository holds, with its settings and these.
+    ///
+    /// # Errors
+    /// As [`Site::open`].
+    pub fn of_repo(
+        repo: &Repo,
+        settings: &Settings,
+        jobs: Option<usize>,
+        reporter: Arc<dyn Reporter>,
+        cancel: Cancel,
+    ) -> Result<Self, super::Error> {
+        Self::with(Some(repo), Helpers::of(repo), settings, jobs, reporter, cancel)
+    }
+
+    fn with(
+        repo: Option<&Repo>,
+        helpers: Helpers,
+        settings: &Settings,
+        jobs: Option<usize>,
+        reporter: Arc<dyn Reporter>,
+        cancel: Cancel,
+    ) -> Result<Self, super::Error> {
+        let (mut config, wrong) = match repo {
+            Some(repo) => Config::resolve(settings, repo),
+            None => Config::resolve(settings, &UserConfig::read()),
         };
         wrong.into_iter().next().map_or(Ok(()), |wrong: config::Error| Err(wrong))?;
         config.jobs = jobs.or(config.jobs);
@@ -110,6 +134,11 @@ impl Site {
     /// Returns true once somebody asked to stop.
     pub fn is_cancelled(&self) -> bool {
         self.transfer.cancel.is_cancelled()
+    }
+
+    /// Returns a temporary folder that is there as long as this value.
+    pub(super) fn folder(&self) -> &Path {
+        self.folder.path()
     }
 
     /// Makes a temporary folder, which is removed with the value.

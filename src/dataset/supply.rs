@@ -16,7 +16,6 @@ use crate::lake_url::{LakeUrl, SourceUrl};
 use crate::object_name::ObjectName;
 use crate::repo_path::{RepoPath, os_path_to_bytes};
 use crate::transfer::report::with_causes;
-use crate::transfer::to_file::WantedFile;
 use crate::transfer::upload::{Failure, Job, Origin};
 
 /// A lake that content goes to.
@@ -80,12 +79,11 @@ pub(super) fn send(
     let mut files = Vec::new();
     for (at, item) in items.iter().enumerate() {
         match &item.state {
-            State::Remote(remote) if held[at].iter().any(Option::is_none) => {
-                let path = work.path().join(at.to_string());
-                wanted.push(WantedFile { candidates: remote.sources(), path });
+            State::Remote(_) | State::Tracked(_) if held[at].iter().any(Option::is_none) => {
+                wanted.extend(item.wanted(work.path().join(at.to_string())));
                 wanted_by.push(at);
             }
-            State::Remote(_) | State::Ambiguous(_) => {}
+            State::Remote(_) | State::Tracked(_) | State::Ambiguous(_) => {}
             State::File(stamp) | State::Both(stamp, _) => {
                 files.push((at, item.place.path_in(&dataset.folder, &item.file), *stamp));
             }
@@ -180,7 +178,7 @@ fn held(site: &Site, items: &[&Item], targets: &[Target]) -> Vec<Vec<Option<Sour
     for (column, target) in targets.iter().enumerate() {
         let mut asked: BTreeMap<ObjectName, Vec<usize>> = BTreeMap::new();
         for (row, item) in items.iter().enumerate() {
-            let State::Remote(remote) = &item.state else { continue };
+            let Some(remote) = item.remote().filter(|_| item.is_away()) else { continue };
             let there = remote.sources().into_iter().find(|source| source.lake == target.url);
             if let Some(source) = there {
                 asked.entry(source.name).or_default().push(row);

@@ -36,7 +36,7 @@ mod values;
 pub use blob_id::BlobId;
 pub use caller::Caller;
 pub use environment::Environment;
-pub use objects::Blob;
+pub use objects::{Blob, FolderEntry, FolderEntryKind};
 
 /// An open repository; one handle serves one thread.
 #[derive(Debug)]

@@ -16,6 +16,30 @@ pub enum Blob {
     Missing,
 }
 
+/// An entry of a folder in a commit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FolderEntry {
+    /// Its name, without any folder.
+    pub name: Vec<u8>,
+    /// What it is.
+    pub kind: FolderEntryKind,
+    /// The blob of a file or a link.
+    pub id: BlobId,
+}
+
+/// What an entry of a folder in a commit is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FolderEntryKind {
+    /// A regular file.
+    File,
+    /// A regular file that may be executed.
+    Executable,
+    /// A symbolic link.
+    Link,
+    /// A folder, or a commit of a submodule.
+    Other,
+}
+
 impl Blob {
     /// Returns the bytes, if they were there and not too many.
     pub fn into_content(self) -> Option<Vec<u8>> {
@@ -100,6 +124,46 @@ impl Repo {
         let entry =
             entry.map_err(|source| Error::Object { id: id.to_string(), source: source.into() })?;
         Ok(entry.filter(|entry| entry.mode().is_blob()).map(|entry| to_blob_id(&entry.object_id())))
+    }
+
+    /// Lists a folder of a commit or tree, the top without `folder`; `None` if there is no such folder.
+    ///
+    /// `treeish` is any revision. An unborn `HEAD` has no folders.
+    ///
+    /// # Errors
+    /// If `treeish` names nothing, or an object on the way cannot be read.
+    pub fn folder_at(
+        &self,
+        treeish: &str,
+        folder: Option<&RepoPath>,
+    ) -> Result<Option<Vec<FolderEntry>>, Error> {
+        let Some(mut tree) = self.tree(treeish)? else {
+            return Ok(None);
+        };
+        let id = tree.id;
+        let failed =
+            |source: gix::Error| Error::Object { id: id.to_string(), source: source.into() };
+        if let Some(folder) = folder {
+            let entry = tree.lookup_entry(folder.components()).map_err(failed)?;
+            let Some(entry) = entry.filter(|entry| entry.mode().is_tree()) else {
+                return Ok(None);
+            };
+            tree = entry.object().map_err(failed)?.into_tree();
+        }
+        let mut entries = Vec::new();
+        for entry in tree.iter() {
+            let entry = entry
+                .map_err(|source| Error::Object { id: id.to_string(), source: source.into() })?;
+            let kind = match entry.mode() {
+                mode if mode.is_executable() => FolderEntryKind::Executable,
+                mode if mode.is_blob() => FolderEntryKind::File,
+                mode if mode.is_link() => FolderEntryKind::Link,
+                _ => FolderEntryKind::Other,
+            };
+            let (name, id) = (entry.filename().to_vec(), to_blob_id(entry.oid()));
+            entries.push(FolderEntry { name, kind, id });
+        }
+        Ok(Some(entries))
     }
 
     /// Resolves a revision to its tree; `None` if it is a `HEAD` without commits.

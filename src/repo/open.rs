@@ -22,10 +22,30 @@ impl Repo {
         Self::discover_with(start, &Environment::read(), gix::open::Permissions::all())
     }
 
+    /// Opens the repository that `folder` is in, whatever git's variables name: for one that a person
+    /// names beside that of the command.
+    ///
+    /// # Errors
+    /// As [`Repo::discover`].
+    pub fn at(folder: &Path) -> Result<Self, Error> {
+        let environment =
+            Environment { git_dir: None, common_dir: None, work_tree: None, ..Environment::read() };
+        Self::open_with(folder, &environment, gix::open::Permissions::all(), Choice::Folder)
+    }
+
     pub(super) fn discover_with(
         start: &Path,
         environment: &Environment,
         permissions: gix::open::Permissions,
+    ) -> Result<Self, Error> {
+        Self::open_with(start, environment, permissions, Choice::Variables)
+    }
+
+    fn open_with(
+        start: &Path,
+        environment: &Environment,
+        permissions: gix::open::Permissions,
+        choice: Choice,
     ) -> Result<Self, Error> {
         let unopened = |source: gix::Error| match find_error(&source) {
             Found::Nothing => Error::NotARepository { start: start.to_owned() },
@@ -46,9 +66,14 @@ impl Repo {
             match_ceiling_dir_or_error: false,
             ..Default::default()
         };
-        let shared = gix::ThreadSafeRepository::discover_with_environment_overrides_opts(
-            start, upwards, trust_map,
-        );
+        let shared = match choice {
+            Choice::Variables => {
+                gix::ThreadSafeRepository::discover_with_environment_overrides_opts(
+                    start, upwards, trust_map,
+                )
+            }
+            Choice::Folder => gix::ThreadSafeRepository::discover_opts(start, upwards, trust_map),
+        };
         let mut git = shared.map_err(unopened)?.to_thread_local();
         git.make_paths_absolute().map_err(unopened)?;
         if environment.git_dir.is_some() {
@@ -81,6 +106,14 @@ impl Repo {
             _ => Err(Error::CommonDir { wanted: wanted.clone(), found: self.common_dir.clone() }),
         }
     }
+}
+
+/// What says which repository is meant.
+enum Choice {
+    /// git's variables, and where they say nothing the folder.
+    Variables,
+    /// The folder alone.
+    Folder,
 }
 
 /// What a failed discovery had found.

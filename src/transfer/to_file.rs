@@ -1,7 +1,7 @@
 //! From lakes to files: objects of which only the names are known.
 //!
 //! A source says neither the size nor the SHA-256 of its object; its name has a digest, by the hash
-//! that its lake declares. What does not match it is not left behind. Nothing here is kept in the store,
+//! that its lake declares. What does not match it, or what a pointer says of it, is not left behind. Nothing here is kept in the store,
 //! and nothing is synced: whoever owns the files does that for all of them at once.
 
 use std::collections::BTreeMap;
@@ -21,6 +21,7 @@ use crate::fs::platform::free_bytes;
 use crate::fs::{self, IoContext as _};
 use crate::lake::{LakeError, Retry};
 use crate::lake_url::SourceUrl;
+use crate::oid::Oid;
 
 /// An object that is wanted as a file.
 #[derive(Debug, Clone)]
@@ -29,6 +30,19 @@ pub struct WantedFile {
     pub candidates: Vec<SourceUrl>,
     /// The file to make; nothing may be there.
     pub path: PathBuf,
+    /// What is known of it beyond the names that it has in lakes.
+    pub known: Option<Known>,
+}
+
+/// What a pointer says of an object.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Known {
+    /// What it has to hash to, whatever its names say.
+    pub oid: Oid,
+    /// Its size in bytes.
+    pub size: u64,
+    /// A file that may hold it, which is read and verified before a lake is asked.
+    pub stored: PathBuf,
 }
 
 /// An object that is a file now, verified.
@@ -120,6 +134,9 @@ impl Transfer {
         file: &mut File,
         hashes: &[HashName],
     ) -> Result<Landed, Failure> {
+        if let Some(hashed) = self.take_stored(wanted, file, hashes)? {
+            return Ok(Landed { hashed, met_damage: false });
+        }
         let (begun, mut round) = (Instant::now(), 0);
         let mut failures: BTreeMap<usize, SourceFailure> = BTreeMap::new();
         let mut due: Vec<usize> = (0..wanted.candidates.len()).collect();
@@ -156,6 +173,41 @@ impl Transfer {
         self.note_ends(wanted, &failures);
         let failures = failures.into_iter().map(|(at, why)| (wanted.candidates[at].clone(), why));
         Err(Failure::NoSource(failures.collect()))
+    }
+
+    /// Copies an object from the file that may hold it; `None` if that is not there, or holds other bytes.
+    fn take_stored(
+        &self,
+        wanted: &WantedFile,
+        file: &mut File,
+        hashes: &[HashName],
+    ) -> Result<Option<Hashed>, Failure> {
+        let Some(known) = &wanted.known else { return Ok(None) };
+        let opened = File::open(&known.stored).and_then(|stored| Ok((stored.metadata()?, stored)));
+        let Ok((metadata, stored)) = opened else { return Ok(None) };
+        if metadata.len() != known.size {
+            return Ok(None);
+        }
+        let mut reader = stored.take(known.size);
+        let mut hasher = Hasher::new(hashes);
+        let mut buffer = vec![0; COPY_BUFFER_BYTES];
+        loop {
+            if self.cancel.is_cancelled() {
+                return Err(Failure::Cancelled);
+            }
+            // What cannot be read may be in a lake.
+            let Ok(count) = reader.read(&mut buffer) else { return Ok(None) };
+            if count == 0 {
+                break;
+            }
+            hasher.update(&buffer[..count]);
+            file.write_all(&buffer[..count]).map_err(|error| match fs::is_full(&error) {
+                true => Failure::NoRoom { size: known.size },
+                false => Failure::Store(error.to_string()),
+            })?;
+        }
+        let hashed = hasher.finish();
+        Ok((hashed.oid == known.oid && hashed.size == known.size).then_some(hashed))
     }
 
     /// Notes how well the lakes are that did not help in the end.
@@ -244,7 +296,11 @@ impl Transfer {
             return Err(broken("The connection ended too early".to_owned()));
         }
         let hashed = hasher.finish();
-        match is_named(source, &hashed, first) || is_other(source, &wanted.path, &likely) {
+        let is_right = match &wanted.known {
+            Some(known) => hashed.oid == known.oid && hashed.size == known.size,
+            None => is_named(source, &hashed, first) || is_other(source, &wanted.path, &likely),
+        };
+        match is_right {
             true => Ok(hashed),
             false => Err(Stop::Source(SourceFailure::WrongBytes(source.clone()))),
         }

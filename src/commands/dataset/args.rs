@@ -13,7 +13,7 @@ pub(in crate::commands) const HEADING: &str = "Datasets outside of git";
 /// Which dataset, and how its lakes are talked to.
 #[derive(Debug, clap::Args)]
 pub(in crate::commands) struct InputArgs {
-    /// Folder of a dataset; no repository is needed
+    /// Folder of a dataset, without a repository; or one in a commit: `REPO[@REV]:PATH`
     #[arg(short, long, value_name = "DIR", help_heading = HEADING)]
     input: Option<PathBuf>,
     /// Options of a server that addresses name: `s3://HOST[:PORT]?secure=false:region=NAME` (can be

@@ -14,6 +14,7 @@ use super::{Context, Error, Exit};
 use crate::dataset::Dataset;
 use crate::dataset::carry_out::{Summary, Work};
 use crate::dataset::copy::Serialization;
+use crate::dataset::git::GitInput;
 use crate::dataset::output::Output;
 use crate::dataset::plan::{Plan, Selection};
 use crate::dataset::site::Site;
@@ -85,7 +86,12 @@ impl Verb<'_> {
 pub(super) fn run(context: &Context, request: &Request<'_>, verb: &Verb<'_>) -> super::Result {
     let jobs = request.jobs.map(usize::from);
     let reporter = Arc::clone(&context.ui);
-    let site = Site::open(&context.folder, jobs, reporter, context.cancel.clone())?;
+    let git = GitInput::find(request.input.folder, &context.folder)?;
+    let cancel = context.cancel.clone();
+    let site = match &git {
+        Some(git) => git.site(jobs, reporter, cancel)?,
+        None => Site::open(&context.folder, jobs, reporter, cancel)?,
+    };
     for server in request.input.hosts {
         site.hosts.hear(&args::parse_server(server)?);
     }
@@ -93,8 +99,10 @@ pub(super) fn run(context: &Context, request: &Request<'_>, verb: &Verb<'_>) -> 
         Some(lakes) => parse_all(context, &site, lakes.urls, lakes.insecure_http)?,
         None => Vec::new(),
     };
-    let input = context.folder.join(request.input.folder);
-    let dataset = Dataset::read(&input)?;
+    let dataset = match &git {
+        Some(git) => git.read(&site)?,
+        None => Dataset::read(&context.folder.join(request.input.folder))?,
+    };
     request.selection.check(&dataset)?;
     report::tell_strangers(context, &dataset);
     let keeps_remote = request.serialization == Serialization::RemoteFile;
@@ -111,7 +119,7 @@ pub(super) fn run(context: &Context, request: &Request<'_>, verb: &Verb<'_>) -> 
     }
     let output = request.output.map(|output| context.folder.join(output));
     let mut opened = match &output {
-        Some(output) => Some(Output::open(&input, output)?),
+        Some(output) => Some(Output::open(&dataset.folder, output)?),
         None => None,
     };
     let targets = match verb {
@@ -122,7 +130,11 @@ pub(super) fn run(context: &Context, request: &Request<'_>, verb: &Verb<'_>) -> 
         }
         Verb::Clone => Vec::new(),
     };
-    let serialization = request.serialization;
+    let serialization = match (&git, request.serialization) {
+        (None, asked) | (_, asked @ Serialization::RemoteFile) => asked,
+        // A commit has no files that could be linked to.
+        (Some(_), _) => Serialization::CreateNewFile,
+    };
     let work = Work { site: &site, dataset: &dataset, targets: &targets, serialization };
     let summary = work.carry_out(&plan, opened.as_mut())?;
     if site.is_cancelled() {
