@@ -46,6 +46,7 @@
 //! - [`sources`]: which lakes pointers name, chosen and changed for many items at once.
 //! - [`dataset`]: datasets in folders, without git: which lakes have their items, and bringing them back.
 //! - [`diff`]: which items differ between two states, and how.
+//! - [`import`]: datasets that become tracked pointers of a work tree.
 //! - [`filter`]: the conversation with git, and what happens when git ends it.
 //!
 //! What a person types and sees:
@@ -99,6 +100,7 @@ pub mod fill;
 pub mod filter;
 pub mod fs;
 pub mod kind;
+pub mod import;
 pub mod lake;
 pub mod lake_url;
 pub mod object_name;

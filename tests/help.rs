@@ -27,6 +27,7 @@ fn help_of_every_command() {
         "remote-upload",
         "clone",
         "where",
+        "import",
         "trust",
         "env",
         "demo",

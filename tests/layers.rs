@@ -31,6 +31,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("sources", &["workspace", "transfer"]),
     ("dataset", &["transfer"]),
     ("diff", &["workspace", "transfer"]),
+    ("import", &["workspace", "transfer", "dataset"]),
     ("filter", &["workspace", "transfer", "owed", "fill"]),
     // Verbs, and what a person sees.
     ("ui", &["transfer"]),
@@ -45,6 +46,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "sources",
             "dataset",
             "diff",
+            "import",
             "filter",
             "ui",
         ],
@@ -60,6 +62,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "sources",
             "dataset",
             "diff",
+            "import",
             "filter",
             "ui",
             "commands",

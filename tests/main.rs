@@ -21,7 +21,7 @@ mod diff;
 mod downloads;
 mod fills;
 mod help;
-
+mod imports;
 mod large_files;
 mod layers;
 mod merge_cases;

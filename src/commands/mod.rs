@@ -22,6 +22,7 @@ pub mod diff;
 pub mod env;
 pub mod filter;
 pub mod hook;
+pub mod import;
 pub mod init;
 pub mod install;
 mod lakes;
@@ -105,6 +106,9 @@ pub enum Error {
     /// Nothing can be done with a dataset.
     #[error(transparent)]
     Dataset(#[from] crate::dataset::Error),
+    /// A dataset cannot be imported.
+    #[error(transparent)]
+    Import(#[from] crate::import::Error),
     /// Pointers cannot be rewritten.
     #[error(transparent)]
     Rewrite(#[from] crate::sources::rewrite::Error),

@@ -199,7 +199,7 @@ fn unquoted(text: &str) -> String {
 }
 
 /// Makes a pattern that matches one name and nothing else.
-fn literal(name: &[u8]) -> String {
+pub(super) fn literal(name: &[u8]) -> String {
     // In front, it would be a pattern that git ignores.
     let mut pattern = String::from(if name.starts_with(b"!") { "\\" } else { "" });
     for c in String::from_utf8_lossy(name).chars() {

@@ -153,7 +153,7 @@ fn missing(option: &str, what: &str) -> Error {
 }
 
 /// Parses `s3://HOST[:PORT]?OPTIONS`: the address of a bucket without the bucket.
-pub(super) fn parse_server(text: &str) -> Result<TypedUrl, Error> {
+pub(in crate::commands) fn parse_server(text: &str) -> Result<TypedUrl, Error> {
     const ANY_BUCKET: &str = "/any";
     let (server, options) = text.split_once('?').unwrap_or((text, ""));
     let server = server.trim_end_matches('/');

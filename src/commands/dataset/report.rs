@@ -25,7 +25,7 @@ pub(super) struct Report<'a> {
 }
 
 /// Tells which files of `data` are no items, as pipelime does.
-pub(super) fn tell_strangers(context: &Context, dataset: &Dataset) {
+pub(in crate::commands) fn tell_strangers(context: &Context, dataset: &Dataset) {
     let count = dataset.strangers.len();
     if count == 0 {
         return;
