@@ -7,9 +7,7 @@ use std::sync::Arc;
 mod args;
 mod report;
 
-pub(super) use args::{
-    HEADING, Input, InputArgs, LakeArgs, Naming, OutputArgs, parse_server,
-};
+pub(super) use args::{HEADING, Input, InputArgs, LakeArgs, Naming, OutputArgs, parse_server};
 pub(super) use report::tell_strangers;
 
 use super::lakes::{declare, obstacle_to_writing, parse_all};
