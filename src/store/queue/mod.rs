@@ -33,6 +33,9 @@ pub(super) const IN_PATH: &AsciiSet = &CONTROLS.add(b' ').add(b'%').add(0x7f);
 const MAX_LINE_BYTES: usize = 64 * 1024;
 /// Bytes of an ordinary record of an upload, to know how many there are before they are read.
 const OWED_LINE_BYTES: usize = 240;
+/// A thread is worth starting for so many bytes of records, and so many threads at once.
+const BYTES_OF_A_THREAD: usize = 1 << 20;
+const MAX_THREADS: usize = 4;
 /// So many logs are folded before another one is begun.
 const MANY_LOGS: usize = 16;
 
@@ -285,8 +288,6 @@ struct Collector {
     /// Where in the claims the upload to an address stands, by the digest of the address: a table of the
     /// records themselves would take far longer to build.
     places: DigestMap<u64, usize>,
-    /// The lake of the last record, as it was written: most records are about one or two.
-    lake: Option<(Box<str>, LakeUrl)>,
 }
 
 impl Collector {
@@ -298,34 +299,31 @@ impl Collector {
         let whole = text.rsplit_once('\n').map_or("", |(whole, _)| whole);
         self.places.reserve(whole.len() / OWED_LINE_BYTES);
         self.claims.owed.reserve(whole.len() / OWED_LINE_BYTES);
-        for line in whole.split('\n').filter(|line| line.len() <= MAX_LINE_BYTES) {
-            self.take_line(line);
-        }
+        std::thread::scope(|scope| {
+            let pieces = pieces(whole);
+            // All but the last are understood by others meanwhile.
+            let (last, others) = pieces.split_last().expect("there is one at least");
+            let others: Vec<_> = others.iter().map(|piece| scope.spawn(|| parse(piece))).collect();
+            let last = parse(last);
+            for other in others {
+                self.take_all(other.join().expect("no thread panics"));
+            }
+            self.take_all(last);
+        });
         Ok(())
     }
 
-    /// Takes one line; what is no record (the header, damage) is passed over.
-    fn take_line(&mut self, line: &str) -> Option<()> {
-        let mut words = line.split(' ');
-        let kind = words.next()?;
-        let mut word = || words.next();
-        match kind {
-            "t" => {
-                let since = word()?.parse().ok()?;
-                let (blob, oid, path) = (word()?, word()?.parse().ok()?, parse_path(word()?)?);
-                if self.seen.insert((blob.into(), path.clone())) {
-                    self.claims.tentative.push(Tentative { since, blob: blob.into(), oid, path });
+    fn take_all(&mut self, records: Vec<Record>) {
+        for record in records {
+            match record {
+                Record::Tentative(record) => {
+                    if self.seen.insert((record.blob.clone(), record.path.clone())) {
+                        self.claims.tentative.push(record);
+                    }
                 }
+                Record::Owed(record) => self.take_owed(record),
             }
-            "o" => {
-                let (oid, size) = (word()?.parse().ok()?, word()?.parse().ok()?);
-                let (url, path) = (word()?, parse_path(word()?)?);
-                let url = self.parse_url(url)?;
-                self.take_owed(Owed { url, oid, size, path });
-            }
-            _ => {}
         }
-        Some(())
     }
 
     /// Takes an upload in place of an earlier record of the same address.
@@ -338,18 +336,72 @@ impl Collector {
             _ => self.claims.owed.push(owed),
         }
     }
+}
 
-    fn parse_url(&mut self, text: &str) -> Option<SourceUrl> {
-        let (address, name) = text.rsplit_once('/')?;
-        if let Some((known, lake)) = &self.lake
-            && &**known == address
-        {
-            return Some(lake.source(ObjectName::parse(name).ok()?));
-        }
-        let url = SourceUrl::parse_normal(text).ok()?;
-        self.lake = Some((address.into(), url.lake.clone()));
-        Some(url)
+/// One line of a log.
+enum Record {
+    Tentative(Tentative),
+    Owed(Owed),
+}
+
+/// Cuts a long text into pieces of whole lines, one for each thread that is worth starting.
+fn pieces(text: &str) -> Vec<&str> {
+    let mut pieces = Vec::new();
+    let (mut rest, mut count) = (text, (text.len() / BYTES_OF_A_THREAD).clamp(1, MAX_THREADS));
+    while count > 1 {
+        // A line feed is one byte and no part of another character.
+        let from = rest.len() / count;
+        let Some(at) = rest.as_bytes()[from..].iter().position(|byte| *byte == b'\n') else {
+            break;
+        };
+        let (piece, others) = rest.split_at(from + at);
+        pieces.push(piece);
+        rest = &others[1..];
+        count -= 1;
     }
+    pieces.push(rest);
+    pieces
+}
+
+/// Understands lines; what is no record (the header, damage) is passed over.
+fn parse(text: &str) -> Vec<Record> {
+    let mut records = Vec::with_capacity(text.len() / OWED_LINE_BYTES);
+    // The lake of the last record, as it was written: most records are about one or two.
+    let mut lake = None;
+    let lines = text.split('\n').filter(|line| line.len() <= MAX_LINE_BYTES);
+    records.extend(lines.filter_map(|line| parse_line(line, &mut lake)));
+    records
+}
+
+fn parse_line(line: &str, lake: &mut Option<(Box<str>, LakeUrl)>) -> Option<Record> {
+    let mut words = line.split(' ');
+    let kind = words.next()?;
+    let mut word = || words.next();
+    match kind {
+        "t" => {
+            let since = word()?.parse().ok()?;
+            let (blob, oid) = (word()?.into(), word()?.parse().ok()?);
+            Some(Record::Tentative(Tentative { since, blob, oid, path: parse_path(word()?)? }))
+        }
+        "o" => {
+            let (oid, size) = (word()?.parse().ok()?, word()?.parse().ok()?);
+            let (url, path) = (word()?, parse_path(word()?)?);
+            Some(Record::Owed(Owed { url: parse_url(url, lake)?, oid, size, path }))
+        }
+        _ => None,
+    }
+}
+
+fn parse_url(text: &str, lake: &mut Option<(Box<str>, LakeUrl)>) -> Option<SourceUrl> {
+    let (address, name) = text.rsplit_once('/')?;
+    if let Some((known, lake)) = lake
+        && &**known == address
+    {
+        return Some(lake.source(ObjectName::parse(name).ok()?));
+    }
+    let url = SourceUrl::parse_normal(text).ok()?;
+    *lake = Some((address.into(), url.lake.clone()));
+    Some(url)
 }
 
 fn parse_path(text: &str) -> Option<RepoPath> {

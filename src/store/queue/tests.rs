@@ -213,3 +213,16 @@ fn nothing_is_lost_while_many_write_fold_and_read() {
     let found = Queue::at(dir.path()).read().expect("reads").owed;
     assert_eq!(found.len(), (WRITERS * ROUNDS + 1) as usize);
 }
+
+#[test]
+fn long_texts_are_cut_at_the_ends_of_lines() {
+    let line = "x".repeat(700);
+    let text = vec![line.as_str(); 9000].join("\n");
+    let cut = pieces(&text);
+    assert_eq!(cut.len(), MAX_THREADS);
+    assert_eq!(cut.join("\n"), text);
+    assert!(cut.iter().flat_map(|piece| piece.split('\n')).all(|found| found == line));
+    assert_eq!(pieces(""), [""]);
+    let single = "y".repeat(4 << 20);
+    assert_eq!(pieces(&single), [single.as_str()]);
+}
