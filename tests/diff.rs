@@ -201,6 +201,32 @@ fn kinds_come_from_a_folder_lake_where_the_store_lacks_the_object() {
 }
 
 #[test]
+fn kinds_come_from_a_bucket_by_few_bytes_of_few_objects() {
+    let (env, server) = (TestEnv::new(), S3Server::start());
+    let repo = env.repo("work");
+    repo.git(["config", "--global", "credential.helper", "store"]);
+    repo.git(["lake", "init", &Endpoint::of(&server).typed("lake")]);
+    repo.git(["lake", "track", "*.bin"]);
+    repo.commit("set up");
+    for width in 1..=60 {
+        repo.write(format!("{width:02}.bin"), png(width, 10, 20_000));
+    }
+    repo.commit("pictures");
+    repo.empty_store();
+    server.take_requests();
+    let shown = diff(&repo, &["HEAD~", "HEAD"]);
+    assert_eq!(shown.matches("PNG").count(), 50, "{shown}");
+    assert!(shown.contains("PNG 7x10"), "{shown}");
+    let asked = server.take_requests();
+    let ranges: Vec<_> = asked.iter().filter(|request| request.operation == "GetObject").collect();
+    assert_eq!(ranges.len(), 50);
+    assert!(ranges.iter().all(|request| request.headers["range"] == "bytes=0-4095"));
+    assert!(!repo.stored(png(7, 10, 20_000)).exists());
+    assert!(!diff(&repo, &["HEAD~", "HEAD", "--no-fetch"]).contains("PNG"));
+    assert!(server.take_requests().iter().all(|request| request.operation != "GetObject"));
+}
+
+#[test]
 fn few_processes_for_many_items() {
     let env = TestEnv::new();
     let (repo, _lake) = env.tracked("work");
@@ -255,8 +281,7 @@ fn git_itself_shows_pointers_and_asks_nobody() {
             assert!(ran.stdout.contains(&line), "{args:?}: {ran:#?}");
         }
     }
-    // Kinds are not worth a request.
-    diff(&clone, &["HEAD~", "HEAD"]);
+    diff(&clone, &["HEAD~", "HEAD", "--no-fetch"]);
     assert!(!started.exists(), "no filter has run");
     assert!(server.requests().is_empty(), "{:?}", server.requests());
     clone.touch("a.bin");

@@ -54,6 +54,10 @@ impl ReadLake for Limited {
         self.inner.get(name, from)
     }
 
+    fn get_first(&self, name: &ObjectName, count: u64) -> Result<ObjectContent, LakeError> {
+        self.inner.get_first(name, count)
+    }
+
     fn list(&self) -> Result<Listing, LakeError> {
         self.inner.list()
     }

@@ -35,12 +35,12 @@ pub struct Args {
     /// Exit with 1 if anything differs
     #[arg(long)]
     exit_code: bool,
-    /// Look at content in this clone only, not in folder lakes
+    /// Look at content in this clone only, not in lakes
     #[arg(long)]
     no_fetch: bool,
 }
 
-/// Runs `git lake diff`. Changes nothing, and asks no server.
+/// Runs `git lake diff`. Changes nothing.
 ///
 /// # Errors
 /// If a commit does not exist or the clone cannot be read.

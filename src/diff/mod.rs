@@ -83,7 +83,7 @@ pub struct Item {
 /// Whether the first bytes of objects are read to tell their kinds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Look {
-    /// In the store, and in folder lakes.
+    /// In the store, in folder lakes, and of a few objects in buckets.
     Everywhere,
     /// In the store alone.
     Store,

@@ -222,6 +222,11 @@ impl ReadLake for FaultyLake {
         })
     }
 
+    fn get_first(&self, name: &ObjectName, count: u64) -> Result<ObjectContent, LakeError> {
+        let ObjectContent { size, reader } = self.get(name, 0)?;
+        Ok(ObjectContent { size, reader: Box::new(reader.take(count)) })
+    }
+
     fn list(&self) -> Result<Listing, LakeError> {
         self.call(Call::List, || self.inner.list())
     }

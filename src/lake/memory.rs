@@ -4,7 +4,7 @@
 //! lake only meets by accident.
 
 use std::collections::BTreeMap;
-use std::io::Cursor;
+use std::io::{Cursor, Read as _};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::declaration::settle_hash;
@@ -200,6 +200,11 @@ impl ReadLake for MemoryLake {
         let mut reader = Cursor::new(stored.bytes.clone());
         reader.set_position(from);
         Ok(ObjectContent { size: stored.bytes.len() as u64, reader: Box::new(reader) })
+    }
+
+    fn get_first(&self, name: &ObjectName, count: u64) -> Result<ObjectContent, LakeError> {
+        let ObjectContent { size, reader } = self.get(name, 0)?;
+        Ok(ObjectContent { size, reader: Box::new(reader.take(count)) })
     }
 
     fn list(&self) -> Result<Listing, LakeError> {

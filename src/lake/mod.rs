@@ -109,6 +109,14 @@ pub trait ReadLake: Send + Sync {
     /// [`LakeError::Absent`] if the lake was reached and has no such object.
     fn get(&self, name: &ObjectName, from: u64) -> Result<ObjectContent, LakeError>;
 
+    /// Opens the first `count` bytes of an object, and asks for no more than these.
+    ///
+    /// The bytes are not verified; [`ObjectContent::size`] is that of the whole object.
+    ///
+    /// # Errors
+    /// As [`Self::get`].
+    fn get_first(&self, name: &ObjectName, count: u64) -> Result<ObjectContent, LakeError>;
+
     /// Lists all objects in constant memory; whatever else lies in the lake is left out.
     ///
     /// Objects that come or go meanwhile may or may not be among them. After an error the listing is

@@ -296,6 +296,13 @@ fn reading_starts_anywhere(subject: &Subject) {
         assert!(read(lake, sample.name(), from).iter().eq(rest), "{from}");
         assert_eq!(lake.get(sample.name(), from).expect("there").size, 10);
     }
+    for count in [1, 4, 10, 4096] {
+        let mut content = lake.get_first(sample.name(), count).expect("there");
+        let mut bytes = Vec::new();
+        content.reader.read_to_end(&mut bytes).expect("reads");
+        assert!(bytes.iter().eq(sample.bytes.iter().take(usize::try_from(count).expect("fits"))));
+        assert_eq!(content.size, 10);
+    }
 }
 
 fn an_empty_batch_is_nothing(subject: &Subject) {

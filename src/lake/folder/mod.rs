@@ -164,6 +164,11 @@ impl ReadLake for FolderLake {
         Ok(ObjectContent { size, reader })
     }
 
+    fn get_first(&self, name: &ObjectName, count: u64) -> Result<ObjectContent, LakeError> {
+        let ObjectContent { size, reader } = self.get(name, 0)?;
+        Ok(ObjectContent { size, reader: Box::new(reader.take(count)) })
+    }
+
     fn list(&self) -> Result<Listing, LakeError> {
         self.declaration()?;
         let (url, folder) = (self.url.clone(), self.folder.clone());

@@ -81,6 +81,43 @@ pub(super) fn get(lake: &S3Lake, name: &ObjectName, from: u64) -> Result<ObjectC
     Ok(ObjectContent { size: answer.size, reader: Box::new(reader) })
 }
 
+/// Opens the beginning of an object; see [`crate::lake::ReadLake::get_first`].
+pub(super) fn get_first(
+    lake: &S3Lake,
+    name: &ObjectName,
+    count: u64,
+) -> Result<ObjectContent, LakeError> {
+    let (host, bucket, key) = (Arc::clone(&lake.server.host), lake.bucket.clone(), lake.key(name));
+    let object = Arc::new(Object { host, bucket, key });
+    let opened = block_on(object.ask(0, count.max(1) - 1, None)).and_then(|output| {
+        let answer = Answer::of(&output, 0)?;
+        Ok((answer, output.body))
+    });
+    let (Answer { end, size, .. }, body) =
+        opened.map_err(|trouble| lake.error(trouble, Doing::Reading(name)))?;
+    let first = Piecewise {
+        object: Arc::clone(&object),
+        body: Some(body),
+        at: 0,
+        end,
+        skip: 0,
+        etag: None,
+    };
+    let reader = Ranges {
+        object,
+        etag: None,
+        part: count,
+        // Nothing is looked ahead for, and a server that sends all is read no further than wanted.
+        next: size,
+        size,
+        current: Some(Source::Here(Box::new(first))),
+        ahead: VecDeque::new(),
+        piece: Bytes::new(),
+        is_broken: false,
+    };
+    Ok(ObjectContent { size, reader: Box::new(reader.take(count)) })
+}
+
 /// Which object is read, for tasks that outlive the call.
 struct Object {
     host: Arc<Host>,

@@ -261,6 +261,10 @@ impl ReadLake for S3Lake {
         content::get(self, name, from)
     }
 
+    fn get_first(&self, name: &ObjectName, count: u64) -> Result<ObjectContent, LakeError> {
+        content::get_first(self, name, count)
+    }
+
     fn list(&self) -> Result<Listing, LakeError> {
         listing::list(self)
     }
