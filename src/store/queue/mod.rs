@@ -9,6 +9,7 @@
 //! interleave and a log without a holder belongs to nobody. [`Queue::compact`] folds such logs into one.
 //! Format: `docs/local-state.md`.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 use std::fs::File;
 use std::hash::BuildHasher as _;
@@ -294,7 +295,11 @@ impl Collector {
     fn read(&mut self, file: &mut File, path: &Path) -> Result<(), PathError> {
         let mut bytes = Vec::new();
         file.read_to_end(&mut bytes).context(path)?;
-        let text = String::from_utf8_lossy(&bytes);
+        // Replacing what is no text takes far longer than finding out that there is none.
+        let text = match std::str::from_utf8(&bytes) {
+            Ok(text) => Cow::Borrowed(text),
+            Err(_) => String::from_utf8_lossy(&bytes),
+        };
         // What follows the last line feed was cut off by a crash.
         let whole = text.rsplit_once('\n').map_or("", |(whole, _)| whole);
         self.places.reserve(whole.len() / OWED_LINE_BYTES);
