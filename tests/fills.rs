@@ -14,7 +14,6 @@ use crate::common::{Repo, TestEnv, kill, noise, noted_pid, wait_until};
 const POINTS: [&str; 5] =
     ["fill-begins", "fill-marked", "fill-copying", "fill-copied", "fill-placed"];
 const FILE: &str = "sub/large.bin";
-
 const SIZE: usize = 50_000;
 
 fn content() -> Vec<u8> {
@@ -426,7 +425,7 @@ fn a_second_terminal_may_look_and_stage_meanwhile() {
     }
 }
 
-/// git dies of Ctrl-C at once; its filter hears it, too, and leaves everything in order.
+/// git dies of Ctrl-C; its filter hears it, too, and leaves everything in order.
 #[test]
 fn ctrl_c_leaves_whole_files_and_a_true_status() {
     let env = TestEnv::new();
@@ -437,10 +436,9 @@ fn ctrl_c_leaves_whole_files_and_a_true_status() {
         let group = format!("-{}", git.id());
         assert!(Command::new("kill").args(["-INT", "--", &group]).status().unwrap().success());
         // git dies of it, or it is waiting for its filter already, and goes on doing so.
-        let begun = Instant::now();
-        while git.try_wait().unwrap().is_none() && begun.elapsed() < Duration::from_secs(2) {
-            std::thread::sleep(Duration::from_millis(2));
-        }
+        let end = Instant::now() + Duration::from_secs(2);
+        let mut is_over = || git.try_wait().unwrap().is_some() || Instant::now() > end;
+        wait_until("git is dead or waits", &mut is_over);
         drop(stopped);
         git.wait().unwrap();
         let process = Path::new("/proc").join(pid.to_string());
