@@ -5,19 +5,17 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
 
 use super::Transfer;
-use super::fetch::{Attempted, Fetch};
-use super::pacing::Outcome;
+use super::fetch::Arrived;
 use super::report::{Activity, with_causes};
+use super::rounds::{Failures, Had};
 use crate::fs::platform::free_bytes;
 use crate::lake::{LakeError, LakeId, Retry};
 use crate::lake_url::{LakeUrl, SourceUrl};
 use crate::object_name::ObjectName;
 use crate::oid::Oid;
 use crate::store::Presence;
-use crate::store::partial::Partial;
 use crate::store::queue::Owed;
 use crate::store::receipts::Strength;
 
@@ -282,97 +280,25 @@ impl Transfer {
         if left == 0 && self.finish_partial(wanted, &mut partial)? {
             return Ok(Fetched { size: wanted.size, ..Fetched::default() });
         }
-        let (begun, mut round) = (Instant::now(), 0);
-        let mut failures: BTreeMap<usize, SourceFailure> = BTreeMap::new();
-        let mut due: Vec<usize> = (0..wanted.candidates.len()).collect();
-        loop {
-            for at in due.drain(..) {
-                for (at, result) in self.fetch_in_turn(wanted, at, &mut partial) {
-                    match result {
-                        Ok(arrived) => {
-                            self.note_failures(wanted, &failures);
-                            self.note_faults(wanted, &failures);
-                            let (is_all, size) = (arrived.moved == wanted.size, wanted.size);
-                            let source = is_all.then(|| wanted.candidates[at].clone());
-                            return Ok(Fetched { bytes: arrived.bytes, source, size });
-                        }
-                        Err(Fetch::Source(failure)) => drop(failures.insert(at, failure)),
-                        Err(Fetch::Fatal(failure)) => return Err(failure),
-                    }
+        let had = self.first_source(
+            &wanted.candidates,
+            |arrived: &Arrived| arrived.moved,
+            |at| {
+                if wanted.size > IN_MEMORY_BYTES {
+                    vec![(at, self.fetch_large(wanted, &wanted.candidates[at], &mut partial))]
+                } else {
+                    self.fetch_hedged(wanted, at)
                 }
-                if self.cancel.is_cancelled() {
-                    return Err(Failure::Cancelled);
-                }
-            }
-            // All sources were tried; those that are only busy are worth another round.
-            let mut longest = Duration::ZERO;
-            for (at, failure) in &failures {
-                let is_well = self.lakes.at(&wanted.candidates[*at].lake).is_well();
-                let wait = self.retry.wait(round, failure.retry(), begun.elapsed());
-                if let Some(wait) = wait.filter(|_| is_well) {
-                    longest = longest.max(wait);
-                    due.push(*at);
-                }
-            }
-            if due.is_empty() {
-                break;
-            }
-            if !self.cancel.sleep(longest) {
-                return Err(Failure::Cancelled);
-            }
-            round += 1;
-        }
-        self.note_failures(wanted, &failures);
-        let failures = failures.into_iter().map(|(at, why)| (wanted.candidates[at].clone(), why));
-        Err(Failure::NoSource(failures.collect()))
-    }
-
-    /// Notes how well the lakes are that did not help with an object in the end.
-    fn note_failures(&self, wanted: &Wanted, failures: &BTreeMap<usize, SourceFailure>) {
-        for (at, failure) in failures {
-            if let SourceFailure::Lake(error) = failure {
-                self.lakes.at(&wanted.candidates[*at].lake).note::<()>(&Err(error.clone()));
-            }
-        }
-    }
-
-    /// Fetches from one source when its lake has room for one more transfer; from a second one, too, if
-    /// that takes far longer than usual. Returns what came of each.
-    fn fetch_in_turn<'a>(
-        &'a self,
-        wanted: &Wanted,
-        at: usize,
-        partial: &mut Option<Partial<'a>>,
-    ) -> Vec<Attempted> {
-        let open = self.lakes.at(&wanted.candidates[at].lake);
-        if let Err(error) = open.usable() {
-            return vec![(at, Err(error.into()))];
-        }
-        let Some(pass) = open.gate(self.jobs).enter(&self.cancel) else {
-            return vec![(at, Err(Fetch::Fatal(Failure::Cancelled)))];
-        };
-        let attempts = if wanted.size > IN_MEMORY_BYTES {
-            vec![(at, self.fetch_large(wanted, &wanted.candidates[at], partial))]
-        } else {
-            self.fetch_hedged(wanted, at)
-        };
-        let (objects, bytes, outcome) = match attempts.iter().find(|attempt| attempt.0 == at) {
-            Some((_, Ok(arrived))) => (1, arrived.moved, Outcome::Done),
-            Some((_, Err(Fetch::Source(failure)))) if failure.retry() != Retry::Never => {
-                (0, 0, Outcome::Strained)
-            }
-            Some((_, Err(_))) => (0, 0, Outcome::Other),
-            None => (0, 0, Outcome::Strained),
-        };
-        pass.finish(objects, bytes, outcome);
-        for (at, _) in attempts.iter().filter(|attempt| attempt.1.is_ok()) {
-            self.lakes.at(&wanted.candidates[*at].lake).note(&Ok(()));
-        }
-        attempts
+            },
+        );
+        let Had { value: Arrived { bytes, moved }, at, failures } = had?;
+        self.note_faults(wanted, &failures);
+        let source = (moved == wanted.size).then(|| wanted.candidates[at].clone());
+        Ok(Fetched { bytes, source, size: wanted.size })
     }
 
     /// Notes which sources of an object hold other bytes or none, although it could be had.
-    fn note_faults(&self, wanted: &Wanted, failures: &BTreeMap<usize, SourceFailure>) {
+    fn note_faults(&self, wanted: &Wanted, failures: &Failures) {
         for (at, failure) in failures {
             let source = &wanted.candidates[*at];
             match failure {

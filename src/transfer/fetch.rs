@@ -10,8 +10,9 @@ use std::time::Instant;
 use super::Transfer;
 use super::download::{Failure, SourceFailure, Wanted};
 use super::hedge::Attempt;
+use super::rounds::Fetch;
 use crate::fs::PathError;
-use crate::lake::{LakeError, ObjectContent};
+use crate::lake::ObjectContent;
 use crate::lake_url::SourceUrl;
 use crate::oid::Oid;
 use crate::store::partial::{Interruption, Partial};
@@ -22,33 +23,6 @@ pub(super) struct Arrived {
     pub(super) bytes: Option<Vec<u8>>,
     /// How much of it came in this go; the rest was there.
     pub(super) moved: u64,
-}
-
-/// Why one attempt failed: go on with the next source, or stop.
-pub(super) enum Fetch {
-    Source(SourceFailure),
-    Fatal(Failure),
-}
-
-/// What came of one source, by its position among the candidates.
-pub(super) type Attempted = (usize, Result<Arrived, Fetch>);
-
-impl From<SourceFailure> for Fetch {
-    fn from(failure: SourceFailure) -> Self {
-        Self::Source(failure)
-    }
-}
-
-impl From<LakeError> for Fetch {
-    fn from(error: LakeError) -> Self {
-        Self::Source(error.into())
-    }
-}
-
-impl From<Failure> for Fetch {
-    fn from(failure: Failure) -> Self {
-        Self::Fatal(failure)
-    }
 }
 
 fn unstorable(error: &PathError) -> Failure {

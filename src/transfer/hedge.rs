@@ -12,7 +12,8 @@ use std::time::Duration;
 
 use super::Transfer;
 use super::download::{Failure, Wanted};
-use super::fetch::{Attempted, Fetch};
+use super::fetch::Arrived;
+use super::rounds::{Attempts, Fetch};
 
 /// So many of the last times are kept, and so many are needed to know what is usual.
 const KEPT: usize = 100;
@@ -99,7 +100,7 @@ impl Transfer {
 
     /// Fetches a small object from a source, and from a second one if that takes far too long; returns what came
     /// of each that ended, the one that won last.
-    pub(super) fn fetch_hedged(&self, wanted: &Wanted, at: usize) -> Vec<Attempted> {
+    pub(super) fn fetch_hedged(&self, wanted: &Wanted, at: usize) -> Attempts<Arrived> {
         let Some((patience, other)) = self.second_source(wanted, at) else {
             let result = self.fetch_small(wanted, &wanted.candidates[at], &Attempt::default());
             return vec![(at, result)];
@@ -136,7 +137,12 @@ impl Transfer {
     }
 
     /// Fetches in a thread of its own, which nobody waits for in the end.
-    fn start(&self, wanted: &Wanted, at: usize, ended: Sender<Attempted>) -> Arc<Attempt> {
+    fn start(
+        &self,
+        wanted: &Wanted,
+        at: usize,
+        ended: Sender<(usize, Result<Arrived, Fetch>)>,
+    ) -> Arc<Attempt> {
         let attempt = Arc::new(Attempt::default());
         let (transfer, wanted, own) = (self.clone(), wanted.clone(), Arc::clone(&attempt));
         std::thread::spawn(move || {

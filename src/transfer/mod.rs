@@ -26,6 +26,7 @@ pub mod presence;
 pub mod rate;
 pub mod report;
 pub mod retry;
+mod rounds;
 pub mod to_file;
 pub mod upload;
 

@@ -1,25 +1,23 @@
 //! From lakes to files: objects of which only the names are known.
 //!
 //! A source says neither the size nor the SHA-256 of its object; its name has a digest, by the hash
-//! that its lake declares. What does not match it, or what a pointer says of it, is not left behind. Nothing here is kept in the store,
-//! and nothing is synced: whoever owns the files does that for all of them at once.
+//! that its lake declares. What does not match it, or what a pointer says of it, is not left behind.
+//! Nothing here is kept in the store, and nothing is synced: whoever owns the files does that for all of
+//! them at once.
 
-use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, ErrorKind, Read as _, Seek as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::Transfer;
 use super::download::{Failure, SPARE_BYTES, SourceFailure};
-use super::lakes::OpenLake;
-use super::pacing::Outcome;
+use super::rounds::Fetch;
 use crate::digest::{COPY_BUFFER_BYTES, HashName, Hashed, Hasher, hash_reader};
 use crate::fs::platform::free_bytes;
 use crate::fs::{self, IoContext as _};
-use crate::lake::{LakeError, Retry};
 use crate::lake_url::SourceUrl;
 use crate::oid::Oid;
 
@@ -52,18 +50,6 @@ pub struct Landed {
     pub hashed: Hashed,
     /// Another source holds other bytes than its name says.
     pub met_damage: bool,
-}
-
-/// Why one attempt failed: go on with the next source, or stop.
-enum Stop {
-    Source(SourceFailure),
-    Fatal(Failure),
-}
-
-impl From<LakeError> for Stop {
-    fn from(error: LakeError) -> Self {
-        Self::Source(error.into())
-    }
 }
 
 impl Failure {
@@ -137,42 +123,17 @@ impl Transfer {
         if let Some(hashed) = self.take_stored(wanted, file, hashes)? {
             return Ok(Landed { hashed, met_damage: false });
         }
-        let (begun, mut round) = (Instant::now(), 0);
-        let mut failures: BTreeMap<usize, SourceFailure> = BTreeMap::new();
-        let mut due: Vec<usize> = (0..wanted.candidates.len()).collect();
-        let lake_at = |at: usize| self.lakes.at(&wanted.candidates[at].lake);
-        while !due.is_empty() {
-            for at in due.drain(..) {
-                match self.attempt(&lake_at(at), &wanted.candidates[at], wanted, file, hashes) {
-                    Ok(hashed) => {
-                        let met_damage = failures.values().any(SourceFailure::is_damage);
-                        self.note_ends(wanted, &failures);
-                        for (at, _) in failures.iter().filter(|(_, why)| why.is_damage()) {
-                            lake_at(*at).note_damage();
-                        }
-                        return Ok(Landed { hashed, met_damage });
-                    }
-                    Err(Stop::Source(failure)) => drop(failures.insert(at, failure)),
-                    Err(Stop::Fatal(failure)) => return Err(failure),
-                }
-            }
-            // All sources were tried; those that are only busy are worth another round.
-            let mut longest = Duration::ZERO;
-            for (at, failure) in &failures {
-                let wait = self.retry.wait(round, failure.retry(), begun.elapsed());
-                if let Some(wait) = wait.filter(|_| lake_at(*at).is_well()) {
-                    longest = longest.max(wait);
-                    due.push(*at);
-                }
-            }
-            if !due.is_empty() && !self.cancel.sleep(longest) {
-                return Err(Failure::Cancelled);
-            }
-            round += 1;
+        let candidates = &wanted.candidates;
+        let had = self.first_source(
+            candidates,
+            |hashed: &Hashed| hashed.size,
+            |at| vec![(at, self.receive_file(&candidates[at], wanted, file, hashes))],
+        )?;
+        for (at, _) in had.failures.iter().filter(|(_, why)| why.is_damage()) {
+            self.lakes.at(&candidates[*at].lake).note_damage();
         }
-        self.note_ends(wanted, &failures);
-        let failures = failures.into_iter().map(|(at, why)| (wanted.candidates[at].clone(), why));
-        Err(Failure::NoSource(failures.collect()))
+        let met_damage = had.failures.values().any(SourceFailure::is_damage);
+        Ok(Landed { hashed: had.value, met_damage })
     }
 
     /// Copies an object from the file that may hold it; `None` if that is not there, or holds other bytes.
@@ -201,73 +162,31 @@ impl Transfer {
                 break;
             }
             hasher.update(&buffer[..count]);
-            file.write_all(&buffer[..count]).map_err(|error| match fs::is_full(&error) {
-                true => Failure::NoRoom { size: known.size },
-                false => Failure::Store(error.to_string()),
-            })?;
+            file.write_all(&buffer[..count]).map_err(|error| unwritable(&error, known.size))?;
         }
         let hashed = hasher.finish();
         Ok((hashed.oid == known.oid && hashed.size == known.size).then_some(hashed))
     }
 
-    /// Notes how well the lakes are that did not help in the end.
-    fn note_ends(&self, wanted: &WantedFile, failures: &BTreeMap<usize, SourceFailure>) {
-        for (at, failure) in failures {
-            if let SourceFailure::Lake(error) = failure {
-                self.lakes.at(&wanted.candidates[*at].lake).note::<()>(&Err(error.clone()));
-            }
-        }
-    }
-
-    /// Tries one source when its lake has room for one more transfer.
-    fn attempt(
-        &self,
-        open: &OpenLake,
-        source: &SourceUrl,
-        wanted: &WantedFile,
-        file: &mut File,
-        hashes: &[HashName],
-    ) -> Result<Hashed, Stop> {
-        open.usable()?;
-        let pass = open.gate(self.jobs).enter(&self.cancel);
-        let pass = pass.ok_or(Stop::Fatal(Failure::Cancelled))?;
-        let result = self.receive_file(open, source, wanted, file, hashes);
-        let (objects, bytes, outcome) = match &result {
-            Ok(hashed) => (1, hashed.size, Outcome::Done),
-            Err(Stop::Source(failure)) if failure.retry() != Retry::Never => {
-                (0, 0, Outcome::Strained)
-            }
-            Err(_) => (0, 0, Outcome::Other),
-        };
-        pass.finish(objects, bytes, outcome);
-        if result.is_ok() {
-            open.note(&Ok(()));
-        }
-        result
-    }
-
     /// Receives an object and verifies it by its name.
     fn receive_file(
         &self,
-        open: &OpenLake,
         source: &SourceUrl,
         wanted: &WantedFile,
         file: &mut File,
         hashes: &[HashName],
-    ) -> Result<Hashed, Stop> {
+    ) -> Result<Hashed, Fetch> {
+        let open = self.lakes.at(&source.lake);
         let begun = Instant::now();
         let content = open.usable()?.get(&source.name, 0)?;
         open.note_first_byte(begun.elapsed());
         let folder = wanted.path.parent().unwrap_or(Path::new("."));
         if free_bytes(folder).is_ok_and(|free| free < content.size.saturating_add(SPARE_BYTES)) {
-            return Err(Stop::Fatal(Failure::NoRoom { size: content.size }));
+            return Err(Fetch::Fatal(Failure::NoRoom { size: content.size }));
         }
-        let writing = |error: io::Error| match fs::is_full(&error) {
-            true => Stop::Fatal(Failure::NoRoom { size: content.size }),
-            false => Stop::Fatal(Failure::Store(error.to_string())),
-        };
+        let writing = |error: io::Error| unwritable(&error, content.size);
         let broken =
-            |reason: String| Stop::Source(SourceFailure::Broken { url: source.clone(), reason });
+            |reason: String| Fetch::Source(SourceFailure::Broken { url: source.clone(), reason });
         file.set_len(0).and_then(|()| file.rewind()).map_err(writing)?;
         let likely = likely_hashes(source, open.declaration()?.hash);
         let first = likely.first().copied();
@@ -279,7 +198,7 @@ impl Transfer {
         let mut there = 0;
         loop {
             if self.cancel.is_cancelled() {
-                return Err(Stop::Fatal(Failure::Cancelled));
+                return Err(Fetch::Fatal(Failure::Cancelled));
             }
             let count = match reader.read(&mut buffer) {
                 Ok(0) => break,
@@ -302,8 +221,16 @@ impl Transfer {
         };
         match is_right {
             true => Ok(hashed),
-            false => Err(Stop::Source(SourceFailure::WrongBytes(source.clone()))),
+            false => Err(Fetch::Source(SourceFailure::WrongBytes(source.clone()))),
         }
+    }
+}
+
+/// Says why a file of `size` bytes could not be written.
+fn unwritable(error: &io::Error, size: u64) -> Failure {
+    match fs::is_full(error) {
+        true => Failure::NoRoom { size },
+        false => Failure::Store(error.to_string()),
     }
 }
 
