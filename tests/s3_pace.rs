@@ -136,7 +136,7 @@ fn measure(
     let begun = Instant::now();
     let report = up.upload(jobs);
     let uploading = begun.elapsed();
-    assert_eq!((report.sent, report.failures.len()), (contents.len(), 0));
+    assert_eq!((report.moved.sent, report.failures.len()), (contents.len(), 0));
     let begun = Instant::now();
     let mut downloads = Downloads::new(transfer("down"));
     for (oid, bytes) in contents {

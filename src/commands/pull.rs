@@ -61,8 +61,8 @@ pub fn run(context: &Context, args: &Args) -> super::Result {
     tell_failures(context, one, many, &report.failures);
     let (repaired, due) = owed::repair(&site)?;
     finish::tell(&site, &repaired, &due);
-    if repaired.sent > 0 {
-        let count = counted(repaired.sent, "object", "objects");
+    if repaired.moved.sent > 0 {
+        let count = counted(repaired.moved.sent, "object", "objects");
         context.ui.status(&format!("{count} that lakes had lost uploaded again."));
     }
     Ok(if report.failures.is_empty() { Exit::Done } else { Exit::Incomplete })

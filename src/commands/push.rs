@@ -55,15 +55,15 @@ pub fn run(context: &Context, args: &Args) -> super::Result {
     let (report, due) = owed::pay(&site, owed.into_values().collect())?;
     finish::tell(&site, &report, &due);
     owed::settle(&site, Look::Everywhere)?;
-    let there = if report.already > 0 {
-        format!(", {} there already", report.already)
+    let there = if report.moved.already > 0 {
+        format!(", {} there already", report.moved.already)
     } else {
         String::new()
     };
     context.ui.status(&format!(
         "{} uploaded ({}){there}.",
-        counted(report.sent, "object", "objects"),
-        size::human(report.sent_bytes),
+        counted(report.moved.sent, "object", "objects"),
+        size::human(report.moved.sent_bytes),
     ));
     let is_complete = report.failures.is_empty() && due.unaccepted.is_empty();
     Ok(if is_complete { Exit::Done } else { Exit::Incomplete })

@@ -7,7 +7,7 @@ use super::lakes::{
     accept, check_name, declare, describe, free_name, obstacle_to_writing, parse_all,
     remember_servers, write_settings,
 };
-use super::report::{tell_changed_meanwhile, tell_failures, tell_refused};
+use super::report::{tell_changed_meanwhile, tell_failures, tell_moved, tell_refused};
 use super::selection::DatasetArgs;
 use super::{Context, Error, Exit, counted};
 use crate::config::edit;
@@ -130,19 +130,7 @@ pub fn run(context: &Context, args: &Args) -> super::Result {
         add::fetch_nameless(&site, &items, target.hash);
         let plan = add::plan(&site, &items, target)?;
         let report = add::carry_out(&site, &items, plan);
-        let copied = match report.copied {
-            0 => String::new(),
-            count => {
-                format!(", {count} copied by the server ({})", size::human(report.copied_bytes))
-            }
-        };
-        context.ui.status(&format!(
-            "{} sent to `{}` ({}){copied}, {} there already.",
-            counted(report.sent, "object", "objects"),
-            target.url,
-            size::human(report.sent_bytes),
-            report.already,
-        ));
+        tell_moved(context, &format!("sent to `{}`", target.url), &report.moved);
         report.held.into_iter().for_each(|(at, source)| sources[at].push(source));
         failures.extend(report.failures);
     }

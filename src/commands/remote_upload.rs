@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 
 use super::dataset::{self, HEADING, InputArgs, LakeArgs, Request, Verb};
-use super::report::{tell_failures, tell_refused};
+use super::report::{tell_failures, tell_moved, tell_refused};
 use super::selection::DatasetArgs;
 use super::{Context, Error, Exit, counted};
 use crate::dataset::copy::Serialization;
@@ -12,7 +12,6 @@ use crate::owed::{self, Look};
 use crate::sources::select::select;
 use crate::sources::upload::{Report, Uploads};
 use crate::sources::walk;
-use crate::ui::size;
 
 /// Version of the document that `--json` prints.
 const JSON_VERSION: u64 = 1;
@@ -108,16 +107,7 @@ pub fn run(context: &Context, args: &Args) -> super::Result {
 }
 
 fn tell(context: &Context, report: &Report) {
-    let copied = match report.copied {
-        0 => String::new(),
-        count => format!(", {count} copied by the server ({})", size::human(report.copied_bytes)),
-    };
-    context.ui.status(&format!(
-        "{} uploaded ({}){copied}, {} there already.",
-        counted(report.sent, "object", "objects"),
-        size::human(report.sent_bytes),
-        report.already,
-    ));
+    tell_moved(context, "uploaded", &report.moved);
     tell_failures(context, "upload is still owed", "uploads are still owed", &report.failures);
     for (url, count) in &report.unaccepted {
         context.ui.warning(&format!(
@@ -139,8 +129,8 @@ fn json(report: &Report) -> serde_json::Value {
         .map(|(url, count)| serde_json::json!({ "url": url.to_string(), "objects": count }))
         .collect();
     serde_json::json!({
-        "version": JSON_VERSION, "sent": report.sent, "sent_bytes": report.sent_bytes,
-        "copied": report.copied, "copied_bytes": report.copied_bytes, "already": report.already,
+        "version": JSON_VERSION, "sent": report.moved.sent, "sent_bytes": report.moved.sent_bytes,
+        "copied": report.moved.copied, "copied_bytes": report.moved.copied_bytes, "already": report.moved.already,
         "failures": failures, "unaccepted": unaccepted,
     })
 }

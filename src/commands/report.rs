@@ -7,6 +7,8 @@ use super::{Context, counted};
 use crate::repo_path::RepoPath;
 use crate::sources::rewrite::Rewritten;
 use crate::sources::select::Refusal;
+use crate::transfer::upload::Moved;
+use crate::ui::size;
 
 /// Most paths that a line names.
 const SHOWN_PATHS: usize = 3;
@@ -26,6 +28,20 @@ pub(super) fn tell_failures<C: Display>(
         let count = counted(paths.len(), one, many);
         context.ui.warning(&format!("{count} ({}): {cause}", shown(&paths)));
     }
+}
+
+/// Tells how much came into lakes; `did` says what became of what was sent.
+pub(super) fn tell_moved(context: &Context, did: &str, moved: &Moved) {
+    let copied = match moved.copied {
+        0 => String::new(),
+        count => format!(", {count} copied by the server ({})", size::human(moved.copied_bytes)),
+    };
+    context.ui.status(&format!(
+        "{} {did} ({}){copied}, {} there already.",
+        counted(moved.sent, "object", "objects"),
+        size::human(moved.sent_bytes),
+        moved.already,
+    ));
 }
 
 /// Tells which items a selection means that cannot be treated.

@@ -80,10 +80,10 @@ fn items(context: &Context, site: &Workspace, args: &Args) -> super::Result {
     if selected.items.is_empty() && selected.refused.is_empty() {
         return Err(Error::Refused("git keeps no pointer at these paths".into()));
     }
-    let mut questions = Questions::new();
+    let mut questions = Questions::default();
     for item in selected.items.iter().filter(|_| args.check) {
         for source in site.config.candidates(&item.pointer, &item.path) {
-            questions.entry(source.lake).or_default().insert(source.name, item.pointer.size());
+            questions.add(source, Some(item.pointer.size()));
         }
     }
     let answers = site.transfer().ask(questions)?;
@@ -115,7 +115,7 @@ fn items(context: &Context, site: &Workspace, args: &Args) -> super::Result {
     tell_refused(context, &selected.refused);
     let is_held = |item: &Item| {
         let names = site.config.candidates(&item.pointer, &item.path);
-        names.iter().any(|source| matches!(answers.get(source), Some(Answer::Held)))
+        names.iter().any(|source| matches!(answers.get(source), Some(Answer::Held(_))))
     };
     let is_complete = !args.check || selected.items.iter().all(is_held);
     Ok(if is_complete { Exit::Done } else { Exit::Incomplete })
@@ -133,7 +133,7 @@ fn places(
         let receipt = receipt.filter(|receipt| receipt.size == item.pointer.size());
         let is_named = item.pointer.sources().contains(&source);
         let answer = answers.get(&source).cloned();
-        if is_named || receipt.is_some() || matches!(answer, Some(Answer::Held)) {
+        if is_named || receipt.is_some() || matches!(answer, Some(Answer::Held(_))) {
             let remote = site.config.remote_at(&source.lake).map(|remote| remote.name.clone());
             places.push(Place { source, remote, is_named, receipt, answer });
         }
@@ -145,7 +145,7 @@ fn places(
 fn words(place: &Place) -> String {
     let mut words = Vec::new();
     match &place.answer {
-        Some(Answer::Held) => words.push("holds it now".to_owned()),
+        Some(Answer::Held(_)) => words.push("holds it now".to_owned()),
         Some(Answer::Absent) => words.push("does not hold it".to_owned()),
         Some(Answer::OtherSize(size)) => words.push(format!("holds {size} other bytes")),
         Some(Answer::Unknown(error)) => {
@@ -195,7 +195,7 @@ fn document(
         .iter()
         .map(|place| {
             let held = place.answer.as_ref().and_then(|answer| match answer {
-                Answer::Held => Some(true),
+                Answer::Held(_) => Some(true),
                 Answer::Absent | Answer::OtherSize(_) => Some(false),
                 Answer::Unknown(_) => None,
             });

@@ -128,8 +128,8 @@ pub(super) fn send(
         places.push(sources.into_iter().collect());
     }
     let report = site.transfer.upload(jobs);
-    (sent.objects, sent.bytes) = (report.sent, report.sent_bytes);
-    sent.already = report.already;
+    (sent.objects, sent.bytes) = (report.moved.sent, report.moved.sent_bytes);
+    sent.already = report.moved.already;
     let failures: HashMap<SourceUrl, Trouble> =
         report.failures.into_iter().map(|(job, failure)| (job.url, describe(&failure))).collect();
     for place in places {

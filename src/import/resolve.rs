@@ -8,12 +8,10 @@ use std::path::Path;
 use super::{Error, Wish};
 use crate::digest::{COPY_BUFFER_BYTES, HashName};
 use crate::fs::{IoContext as _, PathError};
-use crate::lake::LakeId;
 use crate::lake_url::{LakeUrl, SourceUrl};
-use crate::object_name::ObjectName;
 use crate::oid::Oid;
-use crate::store::receipts::Strength;
 use crate::store::stage::Intake;
+use crate::transfer::presence::{Answer, Questions};
 use crate::transfer::report::with_causes;
 use crate::transfer::to_file::WantedFile;
 use crate::workspace::Workspace;
@@ -91,14 +89,27 @@ pub fn resolve(site: &Workspace, wishes: &[Wish], streamed: Streamed) -> Result<
         }
     }
     while !asking.is_empty() && !site.cancel.is_cancelled() {
-        let mut questions: BTreeMap<LakeUrl, BTreeMap<ObjectName, Vec<usize>>> = BTreeMap::new();
+        let (mut questions, mut asked) = (Questions::default(), Vec::new());
         for (at, named) in &mut asking {
             let source = named.pop().expect("those without any are not asked");
-            let names = questions.entry(source.lake.clone()).or_default();
-            names.entry(source.name.clone()).or_default().push(*at);
+            questions.add(source.clone(), None);
+            asked.push((*at, source));
         }
-        for (lake, names) in questions {
-            ask(site, &lake, names, &mut resolved.contents, &mut causes)?;
+        // What is held gets a receipt.
+        let answers = site.transfer().ask(questions)?;
+        for (at, source) in asked {
+            let cause = match &answers[source] {
+                Answer::Held(size) => {
+                    let oid = oid_of(source).expect("only names by SHA-256 are asked for");
+                    resolved.contents[at] = Some(Ok(Content { oid, size: *size }));
+                    continue;
+                }
+                Answer::Unknown(error) => with_causes(error),
+                Answer::Absent | Answer::OtherSize(_) => {
+                    format!("`{}` does not hold it", source.lake)
+                }
+            };
+            causes[at].get_or_insert(cause);
         }
         asking.retain(|(at, named)| resolved.contents[*at].is_none() && !named.is_empty());
     }
@@ -141,43 +152,6 @@ pub fn resolve(site: &Workspace, wishes: &[Wish], streamed: Streamed) -> Result<
 
 fn contradiction() -> Failure {
     Failure { cause: "its sources name different objects".to_owned(), is_damage: true }
-}
-
-/// Asks one lake for all its objects at once; what it holds gets a receipt.
-fn ask(
-    site: &Workspace,
-    lake: &LakeUrl,
-    names: BTreeMap<ObjectName, Vec<usize>>,
-    contents: &mut [Option<Result<Content, Failure>>],
-    causes: &mut [Option<String>],
-) -> Result<(), PathError> {
-    let open = site.transfer().lakes.at(lake);
-    let (names, items): (Vec<ObjectName>, Vec<Vec<usize>>) = names.into_iter().unzip();
-    let found = match open.usable() {
-        Ok(lake) => lake.stat_all(&names),
-        Err(error) => names.iter().map(|_| Err(error.clone())).collect(),
-    };
-    let mut proofs = Vec::new();
-    for ((name, items), found) in names.into_iter().zip(items).zip(found) {
-        open.note(&found);
-        let cause = match found {
-            Ok(Some(info)) => {
-                let oid = name.as_oid().expect("only names by SHA-256 are asked for");
-                for at in items {
-                    contents[at] = Some(Ok(Content { oid, size: info.size }));
-                }
-                proofs.push((name, info.size, Strength::Size));
-                continue;
-            }
-            Ok(None) => format!("`{lake}` does not hold it"),
-            Err(error) => with_causes(&error),
-        };
-        for at in items {
-            causes[at].get_or_insert_with(|| cause.clone());
-        }
-    }
-    let id = open.declaration().ok().and_then(|declaration| declaration.id.as_ref());
-    site.receipts.add(lake, id.map(LakeId::as_str), &proofs)
 }
 
 /// Reads objects to learn their SHA-256.

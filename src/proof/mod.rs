@@ -109,14 +109,14 @@ pub fn prove(site: &Workspace, blobs: Vec<FoundBlob>) -> Result<Verdict, Error> 
         }
     }
     let Findings { mut report, unaccepted, .. } = findings;
-    if report.sent > 0 {
+    if report.moved.sent > 0 {
         owed::settle(site, owed::Look::Index)?;
     }
     // A refusal says why by itself.
     report.failures.retain(|(job, _)| !refused.contains(&job.oid));
     let due = Due { unaccepted, ..Due::default() };
     let notes = owed::lines(&report, &due);
-    let (sent, sent_bytes) = (report.sent, report.sent_bytes);
+    let (sent, sent_bytes) = (report.moved.sent, report.moved.sent_bytes);
     Ok(Verdict { problems: problems.into_lines(), notes, sent, sent_bytes })
 }
 
@@ -256,8 +256,7 @@ fn pay(site: &Workspace, mut owed: Vec<Owed>, findings: &mut Findings) -> Result
         let reason = format!("this clone has not accepted it: `git lake trust {}`", url.lake);
         findings.reasons.insert(url, reason);
     }
-    findings.report.sent += report.sent;
-    findings.report.sent_bytes += report.sent_bytes;
+    findings.report.moved += report.moved;
     findings.report.failures.extend(report.failures);
     findings.unaccepted.extend(due.unaccepted);
     Ok(())
@@ -293,19 +292,18 @@ fn ask_lakes(
     items: Vec<&Item>,
     findings: &mut Findings,
 ) -> Result<(), PathError> {
-    let mut questions = Questions::new();
+    let mut questions = Questions::default();
     for item in items {
         for source in site.config.candidates(&item.pointer, &item.path) {
             let remote = site.config.remote_at(&source.lake);
             if is_for_others(site, item, &source) || remote.is_some_and(|remote| remote.required) {
-                let names = questions.entry(source.lake).or_default();
-                names.insert(source.name, item.pointer.size());
+                questions.add(source, Some(item.pointer.size()));
             }
         }
     }
     for (source, answer) in site.transfer().ask(questions)? {
         let reason = match answer {
-            Answer::Held => continue,
+            Answer::Held(_) => continue,
             Answer::OtherSize(_) => "an object of another size has its name there".to_owned(),
             Answer::Absent => "it is not there".to_owned(),
             Answer::Unknown(error) => Failure::from(error).cause(),

@@ -4,16 +4,16 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::Item;
 use super::rewrite::Change;
+use super::supply::{self, Due};
 use crate::digest::{Digest, HashName, hash_reader};
-use crate::fs::{IoContext as _, PathError, platform};
+use crate::fs::{IoContext as _, PathError};
 use crate::lake_url::{LakeUrl, SourceUrl};
 use crate::object_name::ObjectName;
-use crate::pointer::Pointer;
 use crate::repo_path::RepoPath;
 use crate::store::Presence;
 use crate::transfer::download::Downloads;
 use crate::transfer::presence::{Answer, Questions};
-use crate::transfer::upload::{Failure, Job, Origin};
+use crate::transfer::upload::{Job, Moved, Origin};
 use crate::workspace::Workspace;
 
 /// A lake that items are to be in.
@@ -45,16 +45,8 @@ pub struct Plan {
 /// What came of it.
 #[derive(Debug, Default)]
 pub struct Report {
-    /// Objects that were sent.
-    pub sent: usize,
-    /// Bytes that were sent.
-    pub sent_bytes: u64,
-    /// Objects that the server copied from another lake, and how many bytes these have.
-    pub copied: usize,
-    /// See [`Self::copied`].
-    pub copied_bytes: u64,
-    /// Objects that were there already.
-    pub already: usize,
+    /// What is in the lake now, or was before.
+    pub moved: Moved,
     /// Items whose object is not in the lake, and why.
     pub failures: Vec<(RepoPath, String)>,
     /// Items whose object is there, by position, with its address.
@@ -107,7 +99,7 @@ pub fn fetch_nameless(site: &Workspace, items: &[Item], hash: HashName) {
 /// If the local state cannot be read or written.
 pub fn plan(site: &Workspace, items: &[Item], target: &Target) -> Result<Plan, PathError> {
     let mut plan = Plan::default();
-    let mut questions = Questions::new();
+    let mut questions = Questions::default();
     let mut wanted: BTreeMap<SourceUrl, usize> = BTreeMap::new();
     for (at, item) in items.iter().enumerate() {
         let source = match name_in(site, item, target.hash)? {
@@ -121,40 +113,25 @@ pub fn plan(site: &Workspace, items: &[Item], target: &Target) -> Result<Plan, P
             && wanted.insert(source.clone(), at).is_none()
             && !is_proved(site, source, item.pointer.size())?
         {
-            let names = questions.entry(source.lake.clone()).or_default();
-            names.insert(source.name.clone(), item.pointer.size());
+            questions.add(source.clone(), Some(item.pointer.size()));
         }
         plan.sources.push(source);
     }
-    let asked: usize = questions.values().map(BTreeMap::len).sum();
+    let asked = questions.count();
     plan.already = wanted.len() - asked;
     for (source, answer) in site.transfer().ask(questions)? {
         let item = &items[wanted[&source]];
-        let why_not = match answer {
-            Answer::Held => {
-                plan.already += 1;
-                continue;
+        let due = match answer {
+            Answer::Absent if !target.upload => {
+                Due::Hopeless(format!("it is not in `{}`", target.url))
             }
-            Answer::OtherSize(size) => format!(
-                "`{}` holds an object of {size} bytes under its name: `git lake fsck --repair` replaces it",
-                target.url
-            ),
-            Answer::Unknown(error) => Failure::from(error).cause(),
-            Answer::Absent if target.upload => {
-                match origins(site, &item.path, &item.pointer, &target.url).split_first() {
-                    Some((first, others)) => {
-                        let (oid, size) = (item.pointer.oid(), item.pointer.size());
-                        let (hash, path, from) = (target.hash, item.path.clone(), first.clone());
-                        let job = Job { url: source, oid, size, hash, path, from };
-                        plan.jobs.push((job, others.to_vec()));
-                        continue;
-                    }
-                    None => "no source of it is known".to_owned(),
-                }
-            }
-            Answer::Absent => format!("it is not in `{}`", target.url),
+            answer => supply::due(site, (&item.path, &item.pointer), &source, target.hash, answer),
         };
-        plan.hopeless.insert(source, why_not);
+        match due {
+            Due::Held => plan.already += 1,
+            Due::Send(job, others) => plan.jobs.push((job, others)),
+            Due::Hopeless(why) => drop(plan.hopeless.insert(source, why)),
+        }
     }
     Ok(plan)
 }
@@ -170,15 +147,9 @@ pub fn carry_out(site: &Workspace, items: &[Item], mut plan: Plan) -> Report {
         let source = source.as_ref().filter(|source| !plan.hopeless.contains_key(source))?;
         Some((at, source.clone()))
     });
-    Report {
-        sent: relayed.sent,
-        sent_bytes: relayed.sent_bytes,
-        copied: relayed.copied,
-        copied_bytes: relayed.copied_bytes,
-        already: plan.already + relayed.already,
-        held: held.collect(),
-        failures: plan.failures(items),
-    }
+    let mut moved = relayed.moved;
+    moved.already += plan.already;
+    Report { moved, held: held.collect(), failures: plan.failures(items) }
 }
 
 /// Returns the pointers that do not name these sources yet, with them at the end; what would be too
@@ -243,29 +214,4 @@ fn known<'a>(site: &Workspace, item: &'a Item, hash: HashName) -> Option<&'a Obj
         declared.map_or(source.name.hex().len() == hash.hex_len(), |declared| declared == hash)
     });
     source.map(|source| &source.name)
-}
-
-/// Returns where an object can be read from, nearest first.
-pub(super) fn origins(
-    site: &Workspace,
-    path: &RepoPath,
-    pointer: &Pointer,
-    target: &LakeUrl,
-) -> Vec<Origin> {
-    let (oid, size) = (pointer.oid(), pointer.size());
-    let mut origins = Vec::new();
-    if site.store.presence(oid, size).is_ok_and(|presence| presence != Presence::Absent) {
-        origins.push(Origin::Store);
-    }
-    if let Some(work_tree) = site.repo.work_tree() {
-        let file_path = crate::repo_path::join(work_tree, path);
-        let file = platform::open_regular(&file_path).and_then(|file| file.metadata());
-        // What is not its content is found out when it is read.
-        if file.is_ok_and(|file| file.len() == size) {
-            origins.push(Origin::File(file_path));
-        }
-    }
-    let candidates = site.config.candidates(pointer, path).into_iter();
-    origins.extend(candidates.filter(|source| source.lake != *target).map(Origin::Lake));
-    origins
 }

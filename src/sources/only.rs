@@ -103,12 +103,11 @@ impl<'a> Only<'a> {
             all.filter(|source| self.lake == source.lake || is_shared(site, &source.lake))
                 .collect::<Vec<_>>()
         };
-        let mut questions = Questions::new();
+        let mut questions = Questions::default();
         if self.known == Known::Now {
             for item in &waiting {
                 for source in candidates(item) {
-                    let names = questions.entry(source.lake).or_default();
-                    names.insert(source.name, item.1.size());
+                    questions.add(source, Some(item.1.size()));
                 }
             }
         }
@@ -150,7 +149,7 @@ impl<'a> Only<'a> {
         answers: &HashMap<SourceUrl, Answer>,
     ) -> Result<bool, PathError> {
         Ok(match self.known {
-            Known::Now => matches!(answers.get(source), Some(Answer::Held)),
+            Known::Now => matches!(answers.get(source), Some(Answer::Held(_))),
             Known::ByReceipt => {
                 self.site.receipts.get(source)?.is_some_and(|receipt| receipt.size == size)
             }

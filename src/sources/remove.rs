@@ -62,11 +62,10 @@ pub fn plan(
     let remaining = |item: &Item| -> Vec<SourceUrl> {
         item.pointer.sources().iter().filter(|source| !is_removed(source)).cloned().collect()
     };
-    let mut questions = Questions::new();
+    let mut questions = Questions::default();
     for item in losing.iter().filter(|_| proof == Proof::Now) {
         for source in remaining(item) {
-            let names = questions.entry(source.lake).or_default();
-            names.insert(source.name, item.pointer.size());
+            questions.add(source, Some(item.pointer.size()));
         }
     }
     let answers = site.transfer().ask(questions)?;
@@ -75,7 +74,7 @@ pub fn plan(
         let mut is_proved = proof == Proof::Nothing;
         for source in sources.iter().filter(|source| is_shared(site, &source.lake)) {
             is_proved |= match proof {
-                Proof::Now => matches!(answers.get(source), Some(Answer::Held)),
+                Proof::Now => matches!(answers.get(source), Some(Answer::Held(_))),
                 _ => site.receipts.get(source)?.is_some_and(|it| it.size == item.pointer.size()),
             };
         }

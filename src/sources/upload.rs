@@ -2,14 +2,14 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use super::add::origins;
+use super::supply::{self, Due};
 use crate::config::accepted::Accepted;
 use crate::fs::PathError;
 use crate::lake_url::{LakeUrl, SourceUrl};
 use crate::pointer::Pointer;
 use crate::repo_path::RepoPath;
-use crate::transfer::presence::{Answer, Questions};
-use crate::transfer::upload::{Failure, Job, Origin};
+use crate::transfer::presence::Questions;
+use crate::transfer::upload::{Job, Moved, Origin};
 use crate::workspace::Workspace;
 
 /// So many pointers are looked at together: enough for lists of lakes to answer many questions, and
@@ -19,16 +19,8 @@ const AT_ONCE: usize = 8192;
 /// What came of it.
 #[derive(Debug, Default)]
 pub struct Report {
-    /// Objects that were sent.
-    pub sent: usize,
-    /// Bytes that were sent.
-    pub sent_bytes: u64,
-    /// Objects that servers copied from other lakes, and how many bytes these have.
-    pub copied: usize,
-    /// See [`Self::copied`].
-    pub copied_bytes: u64,
-    /// Objects that turned out to be there.
-    pub already: usize,
+    /// What is in its lake now, or turned out to be.
+    pub moved: Moved,
     /// Objects that stay owed, and why.
     pub failures: Vec<(RepoPath, String)>,
     /// How many uploads wait for the user to accept a remote.
@@ -92,7 +84,7 @@ impl<'a> Uploads<'a> {
     fn upload(&mut self) -> Result<(), PathError> {
         let site = self.site;
         let waiting = std::mem::take(&mut self.waiting);
-        let mut questions = Questions::new();
+        let mut questions = Questions::default();
         let mut owed: HashMap<SourceUrl, usize> = HashMap::new();
         for (at, (path, pointer)) in waiting.iter().enumerate() {
             for url in site.config.uploads(path, pointer) {
@@ -106,46 +98,25 @@ impl<'a> Uploads<'a> {
                     continue;
                 }
                 owed.insert(url.clone(), at);
-                let names = questions.entry(url.lake.clone()).or_default();
-                names.insert(url.name.clone(), pointer.size());
+                questions.add(url.clone(), Some(pointer.size()));
             }
         }
         let mut jobs: Vec<(Job, Vec<Origin>)> = Vec::new();
         for (url, answer) in site.transfer().ask(questions)? {
             let (path, pointer) = &waiting[owed[&url]];
-            let why_not = match answer {
-                Answer::Held => {
-                    self.report.already += 1;
-                    continue;
+            let remote = site.config.remote_at(&url.lake).expect("uploads go to remotes");
+            match supply::due(site, (path, pointer), &url, remote.hash, answer) {
+                Due::Held => self.report.moved.already += 1,
+                Due::Send(job, others) => jobs.push((job, others)),
+                Due::Hopeless(why) => {
+                    self.report.failures.push((path.clone(), why));
+                    self.given_up.insert(url);
                 }
-                Answer::OtherSize(size) => format!(
-                    "`{}` holds an object of {size} bytes under its name: `git lake fsck --repair` \
-                     replaces it",
-                    url.lake
-                ),
-                Answer::Unknown(error) => Failure::from(error).cause(),
-                Answer::Absent => match origins(site, path, pointer, &url.lake).split_first() {
-                    Some((first, others)) => {
-                        let remote = site.config.remote_at(&url.lake);
-                        let hash = remote.expect("uploads go to remotes").hash;
-                        let (oid, size, from) = (pointer.oid(), pointer.size(), first.clone());
-                        let job = Job { url, oid, size, hash, path: path.clone(), from };
-                        jobs.push((job, others.to_vec()));
-                        continue;
-                    }
-                    None => "no source of it is known".to_owned(),
-                },
-            };
-            self.report.failures.push((path.clone(), why_not));
-            self.given_up.insert(url);
+            }
         }
         let relayed = site.transfer().relay(jobs);
         let report = &mut self.report;
-        report.sent += relayed.sent;
-        report.sent_bytes += relayed.sent_bytes;
-        report.copied += relayed.copied;
-        report.copied_bytes += relayed.copied_bytes;
-        report.already += relayed.already;
+        report.moved += relayed.moved;
         for (job, failure) in relayed.failures {
             report.failures.push((job.path, failure.cause()));
             self.given_up.insert(job.url);

@@ -195,7 +195,7 @@ fn of_two_lakes_the_one_that_dies_in_the_middle_costs_nothing_but_its_own_upload
     let dead = case.end_one(Call::Put, 5000);
     let report = case.process("up").upload(jobs);
     // Batches of four that were under way ended; the other lake has all.
-    let (sent, total) = (report.sent, case.contents.len());
+    let (sent, total) = (report.moved.sent, case.contents.len());
     assert_eq!(sent, total + 4999);
     assert!(report.failures.iter().all(|(job, _)| job.url.lake == *dead.url()));
     let asked = dead.count(Call::Put);

@@ -12,8 +12,8 @@ use crate::store::receipts::Strength;
 /// What a lake says about one object.
 #[derive(Debug, Clone)]
 pub enum Answer {
-    /// It is there, with the right size; there is a receipt now.
-    Held,
+    /// It is there, with this size, which is the right one where that is known; there is a receipt now.
+    Held(u64),
     /// It is there with another size, in bytes.
     OtherSize(u64),
     /// The lake was reached and does not have it.
@@ -22,8 +22,21 @@ pub enum Answer {
     Unknown(LakeError),
 }
 
-/// What is asked: the sizes of objects in bytes, by lake and name.
-pub type Questions = BTreeMap<LakeUrl, BTreeMap<ObjectName, u64>>;
+/// What is asked: the sizes of objects in bytes, as far as they are known, by lake and name.
+#[derive(Debug, Default)]
+pub struct Questions(BTreeMap<LakeUrl, BTreeMap<ObjectName, Option<u64>>>);
+
+impl Questions {
+    /// Adds an object, each once.
+    pub fn add(&mut self, source: SourceUrl, size: Option<u64>) {
+        self.0.entry(source.lake).or_default().insert(source.name, size);
+    }
+
+    /// Returns how many objects are asked for.
+    pub fn count(&self) -> usize {
+        self.0.values().map(BTreeMap::len).sum()
+    }
+}
 
 impl Transfer {
     /// Asks lakes for objects, each lake once for all of its own, and records a receipt for what is held.
@@ -35,9 +48,9 @@ impl Transfer {
     /// If receipts cannot be written.
     pub fn ask(&self, questions: Questions) -> Result<HashMap<SourceUrl, Answer>, PathError> {
         let mut answers = HashMap::new();
-        for (url, names) in questions {
+        for (url, names) in questions.0 {
             let open = self.lakes.at(&url);
-            let (names, sizes): (Vec<ObjectName>, Vec<u64>) = names.into_iter().unzip();
+            let (names, sizes): (Vec<ObjectName>, Vec<Option<u64>>) = names.into_iter().unzip();
             let found = match open.usable() {
                 Ok(lake) => lake.stat_all(&names),
                 Err(error) => names.iter().map(|_| Err(error.clone())).collect(),
@@ -47,9 +60,9 @@ impl Transfer {
                 open.note(&found);
                 let source = url.source(name.clone());
                 let answer = match found {
-                    Ok(Some(info)) if info.size == size => {
-                        proofs.push((name, size, Strength::Size));
-                        Answer::Held
+                    Ok(Some(info)) if size.is_none_or(|size| info.size == size) => {
+                        proofs.push((name, info.size, Strength::Size));
+                        Answer::Held(info.size)
                     }
                     Ok(Some(info)) => Answer::OtherSize(info.size),
                     Ok(None) => Answer::Absent,

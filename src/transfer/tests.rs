@@ -105,13 +105,13 @@ fn uploads_go_to_every_lake_and_leave_receipts() {
         all.extend(contents.iter().map(|content| site.job(lake, content)));
     }
     let report = site.transfer.upload(all.clone());
-    assert_eq!((report.sent, report.already, report.failures.len()), (400, 0, 0));
+    assert_eq!((report.moved.sent, report.moved.already, report.failures.len()), (400, 0, 0));
     for job in &all {
         let receipt = site.transfer.receipts.get(&job.url).expect("reads").expect("proved");
         assert_eq!(receipt.size, 4);
     }
     let report = site.transfer.upload(all);
-    assert_eq!((report.sent, report.already), (0, 400));
+    assert_eq!((report.moved.sent, report.moved.already), (0, 400));
 }
 
 #[test]
@@ -121,7 +121,7 @@ fn a_lake_that_cannot_be_reached_fails_its_own_jobs_only() {
     let other = site.declare("other", HashName::Blake2b);
     let jobs = vec![site.job(&good, b"1"), site.job(&gone, b"1"), site.job(&other, b"1")];
     let report = site.transfer.upload(jobs);
-    assert_eq!(report.sent, 1);
+    assert_eq!(report.moved.sent, 1);
     let mut texts: Vec<String> =
         report.failures.iter().map(|(_, failure)| failure.to_string()).collect();
     texts.sort();
@@ -158,7 +158,7 @@ fn a_download_tries_the_next_source_when_one_is_gone_or_holds_other_bytes() {
     for size in [7, 3 << 20] {
         let content = vec![7; size];
         let job = site.job(&good, &content);
-        assert_eq!(site.transfer.upload(vec![job.clone()]).sent, 1);
+        assert_eq!(site.transfer.upload(vec![job.clone()]).moved.sent, 1);
         let damaged = bad.folder().expect("a folder").join(job.url.name.as_str());
         let mut other = content.clone();
         other[3] ^= 1;
@@ -250,7 +250,7 @@ fn uploads_and_downloads_are_no_faster_than_they_may_be() {
     let lake = site.declare("lake", HashName::Sha256);
     let content = vec![7; 160_000];
     let begun = std::time::Instant::now();
-    assert_eq!(site.transfer.upload(vec![site.job(&lake, &content)]).sent, 1);
+    assert_eq!(site.transfer.upload(vec![site.job(&lake, &content)]).moved.sent, 1);
     forget(&site, &content);
     site.transfer.download(&site.wanted(&content, &[&lake])).expect("fetches");
     // A quarter of a second is there at the beginning.

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::io::{self, Read};
+use std::ops::AddAssign;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -54,9 +55,9 @@ pub struct Job {
     pub from: Origin,
 }
 
-/// What came of uploading.
-#[derive(Debug, Default)]
-pub struct Report {
+/// How much came into lakes, and how.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Moved {
     /// Objects that were sent.
     pub sent: usize,
     /// Bytes that were sent.
@@ -67,6 +68,23 @@ pub struct Report {
     pub copied_bytes: u64,
     /// Objects that were there already.
     pub already: usize,
+}
+
+impl AddAssign for Moved {
+    fn add_assign(&mut self, other: Self) {
+        self.sent += other.sent;
+        self.sent_bytes += other.sent_bytes;
+        self.copied += other.copied;
+        self.copied_bytes += other.copied_bytes;
+        self.already += other.already;
+    }
+}
+
+/// What came of uploading.
+#[derive(Debug, Default)]
+pub struct Report {
+    /// What is in its lake.
+    pub moved: Moved,
     /// What could not be done; these stay owed.
     pub failures: Vec<(Job, Failure)>,
 }
@@ -206,11 +224,7 @@ impl Transfer {
         let mut reasons: HashMap<SourceUrl, Vec<String>> = HashMap::new();
         while !due.is_empty() {
             let round = self.upload(std::mem::take(&mut due));
-            report.sent += round.sent;
-            report.sent_bytes += round.sent_bytes;
-            report.copied += round.copied;
-            report.copied_bytes += round.copied_bytes;
-            report.already += round.already;
+            report.moved += round.moved;
             for (mut job, failure) in round.failures {
                 if !failure.is_of_origin() {
                     report.failures.push((job, failure));
@@ -441,14 +455,14 @@ impl Report {
     fn take(&mut self, job: &Job, result: Result<Put, Failure>) {
         match result {
             Ok(Put::Created) => {
-                self.sent += 1;
-                self.sent_bytes += job.size;
+                self.moved.sent += 1;
+                self.moved.sent_bytes += job.size;
             }
             Ok(Put::Copied(_)) => {
-                self.copied += 1;
-                self.copied_bytes += job.size;
+                self.moved.copied += 1;
+                self.moved.copied_bytes += job.size;
             }
-            Ok(Put::AlreadyThere(_)) => self.already += 1,
+            Ok(Put::AlreadyThere(_)) => self.moved.already += 1,
             Err(failure) => self.failures.push((job.clone(), failure)),
         }
     }
