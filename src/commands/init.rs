@@ -104,7 +104,8 @@ pub fn run(context: &Context, args: Args) -> super::Result {
         write_atomic(&top.join(file::FILE_NAME), text.as_bytes(), Shared::Yes)?;
     }
     add_attribute_line(&top.join(".gitattributes"), SETTINGS_ATTRIBUTES)?;
-    accept(context, &urls)?;
+    // What was written above counts here.
+    accept(&context.lenient_workspace()?, &urls)?;
     for line in &lines {
         context.ui.status(line);
     }

@@ -197,8 +197,10 @@ pub(super) fn free_name(url: &LakeUrl, is_local: bool, settings: &Settings) -> S
 }
 
 /// Records that data may go to the lakes: the user named them.
-pub(super) fn accept(context: &Context, urls: &[LakeUrl]) -> Result<(), Error> {
-    let site: Workspace = context.lenient_workspace()?;
+///
+/// # Errors
+/// If the record cannot be read or written.
+pub(super) fn accept(site: &Workspace, urls: &[LakeUrl]) -> Result<(), Error> {
     let mut accepted = site.accepted()?;
     if urls.iter().any(|url| !accepted.contains(url)) {
         accepted.add(urls)?;

@@ -121,6 +121,8 @@ pub fn run(context: &Context, args: &Args) -> super::Result {
     site.config.jobs = args.jobs.map(usize::from).or(site.config.jobs);
     site.insist();
     typed.iter().for_each(|typed| site.hosts.hear(typed));
+    let urls: Vec<_> = targets.iter().map(|target| target.url.clone()).collect();
+    accept(&site, &urls)?;
     if args.settings_only {
         return Ok(Exit::Done);
     }
@@ -239,8 +241,6 @@ fn introduce(
         write_settings(site, &text)?;
         lines.extend(recorded.note.clone());
     }
-    let urls: Vec<_> = targets.iter().map(|target| target.url.clone()).collect();
-    accept(context, &urls)?;
     lines.iter().for_each(|line| context.ui.status(line));
     Ok(targets)
 }

@@ -6,7 +6,6 @@
 
 use std::collections::HashMap;
 use std::fs::Metadata;
-use std::io::Read as _;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -14,7 +13,6 @@ use std::time::Duration;
 use super::Item;
 use crate::fail_point;
 use crate::fs::PathError;
-use crate::fs::beneath::Parent;
 use crate::pointer::Pointer;
 use crate::repo::index_stat::{self, NewBlob, Repointing};
 use crate::repo::new_blobs;
@@ -149,22 +147,12 @@ fn replace(
     let shown = crate::repo_path::join(work_tree, &item.path);
     // Nearly all files have content: a look at the size saves opening them.
     let Ok(found) = std::fs::symlink_metadata(shown) else { return Ok(None) };
-    let is_long_as = |text: &[u8]| found.is_file() && found.len() == text.len() as u64;
-    if is_long_as(&item.text)
-        && let Outcome::Filled(metadata) =
-            store.replace_text(work_tree, &item.path, &item.text, text)?
-    {
-        return Ok(Some(metadata));
+    let lengths = [&item.text, text].map(|text| text.len() as u64);
+    if !found.is_file() || !lengths.contains(&found.len()) {
+        return Ok(None);
     }
-    // An earlier run may have come as far as that.
-    Ok(if is_long_as(text) { is_exactly(work_tree, &item.path, text) } else { None })
-}
-
-/// Returns the stat data of a file if it has these bytes.
-fn is_exactly(work_tree: &Path, path: &RepoPath, text: &[u8]) -> Option<Metadata> {
-    let file = Parent::open(work_tree, path).ok()??.open_file().ok()?;
-    let metadata = file.metadata().ok()?;
-    let mut there = Vec::with_capacity(text.len() + 1);
-    file.take(text.len() as u64 + 1).read_to_end(&mut there).ok()?;
-    (there == text).then_some(metadata)
+    Ok(match store.replace_text(work_tree, &item.path, &item.text, text)? {
+        Outcome::Filled(metadata) => Some(metadata),
+        Outcome::Changed | Outcome::Gone | Outcome::NotStored | Outcome::Interrupted => None,
+    })
 }

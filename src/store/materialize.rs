@@ -62,7 +62,8 @@ impl Store {
         })
     }
 
-    /// Replaces the file at `path` by another small text, if the file is exactly `old`.
+    /// Replaces the file at `path` by another small text, if the file is exactly `old`; one that is
+    /// exactly `new`, as an earlier run may have left it, is as good as replaced.
     ///
     /// It keeps its executable bit and time of modification, and the new one appears by rename; an
     /// editor that saves the file at that very moment wins, where the file system can exchange names.
@@ -78,10 +79,17 @@ impl Store {
         old: &[u8],
         new: &[u8],
     ) -> Result<Outcome, Error> {
-        self.replace(work_tree, path, old, &|target| {
-            target.write_all(new).context(crate::repo_path::join(work_tree, path))?;
+        let shown = || crate::repo_path::join(work_tree, path);
+        let outcome = self.replace(work_tree, path, old, &|target| {
+            target.write_all(new).context(shown())?;
             Ok(None)
-        })
+        })?;
+        let Outcome::Changed = outcome else { return Ok(outcome) };
+        let Some(parent) = Parent::open(work_tree, path).context(shown())? else {
+            return Ok(Outcome::Gone);
+        };
+        let there = pointer_file(&parent, new).context(shown())?;
+        Ok(there.map_or(Outcome::Changed, Outcome::Filled))
     }
 
     /// Replaces a file that is exactly `expected` by what `write` writes, unless that says how it ended
