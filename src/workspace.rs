@@ -13,8 +13,8 @@ use crate::config::file::{self, Settings, SettingsError, Unknown};
 use crate::config::hosts::Hosts;
 use crate::config::{self, Config, GitConfig};
 use crate::fs::{HeldFile, PathError, read_small};
-use crate::lake::s3::{Limits, Notes};
-use crate::lake::{AdminLake, Opener};
+use crate::lake::AdminLake;
+use crate::lake::s3::Notes;
 use crate::lake_url::{LakeUrl, Scheme, SourceUrl};
 use crate::object_name::ObjectName;
 use crate::pointer::{MAX_POINTER_BYTES, Parsed, Pointer};
@@ -34,6 +34,7 @@ use crate::store::uploads::UploadNotes;
 use crate::transfer::download::Wanted;
 use crate::transfer::lakes::Lakes;
 use crate::transfer::rate::Throttle;
+use crate::transfer::reach::Reach;
 use crate::transfer::report::Reporter;
 use crate::transfer::{Cancel, Transfer, retry};
 
@@ -60,7 +61,7 @@ pub struct Workspace {
     lakes: Arc<Lakes>,
     throttle: Option<Throttle>,
     repairs: Arc<Mutex<Vec<Owed>>>,
-    opener: Arc<Opener>,
+    reach: Arc<Reach>,
 }
 
 /// Says why a clone could not be opened.
@@ -150,31 +151,24 @@ impl Workspace {
         let helpers = Helpers::of(&repo);
         let helpers = move |host: &_, plain_http| helpers.server(host, plain_http);
         let hosts = Arc::new(Hosts::new(config.clone(), Some(Box::new(helpers))));
-        let rewrites = config.clone();
-        let access = Arc::clone(&hosts);
-        let opener = Opener::new(
-            Box::new(move |location| access.access_to(location)),
-            Arc::new(LakeNotes {
-                servers: ServerNotes::at(store.root()),
-                uploads: UploadNotes::at(store.root()),
-            }),
-            Limits { part_bytes: config.part_size, ..Limits::default() },
-        );
-        let opener = Arc::new(opener.stopped_by(cancel.flag()));
-        let opening = Arc::clone(&opener);
-        let open = move |url: &LakeUrl| opening.open(url, &rewrites.rewritten(url));
+        let notes = LakeNotes {
+            servers: ServerNotes::at(store.root()),
+            uploads: UploadNotes::at(store.root()),
+        };
+        let reach = Reach::new(&config, &hosts, Arc::new(notes), &cancel);
+        let opening = Arc::clone(&reach);
         Ok(Self {
             queue: Queue::at(store.root()),
             receipts: Arc::new(Receipts::at(store.root())),
             lakes: Arc::new(Lakes::with_records(
-                Box::new(open),
+                Box::new(move |url| opening.open(url)),
                 HealthRecords::at(store.root()),
                 cancel.clone(),
             )),
             store: Arc::new(store),
             repairs: Arc::default(),
             throttle: config.max_rate.map(Throttle::new),
-            opener,
+            reach,
             repo,
             config,
             hosts,
@@ -227,7 +221,7 @@ impl Workspace {
 
     /// Opens a lake with the right to declare it: for commands in which the user names the lake.
     pub fn open_admin(&self, url: &LakeUrl) -> Arc<dyn AdminLake> {
-        self.opener.open_admin(url, &self.config.rewritten(url))
+        self.reach.open_admin(url)
     }
 
     /// Reads a blob and returns the pointer that it holds, with its very bytes; `None` if it is none.

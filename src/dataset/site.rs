@@ -13,8 +13,8 @@ use crate::config::file::Settings;
 use crate::config::hosts::Hosts;
 use crate::config::{self, Config, GitConfig};
 use crate::fs::{IoContext as _, PathError};
-use crate::lake::s3::{Forgetful, Limits};
-use crate::lake::{AdminLake, Opener};
+use crate::lake::AdminLake;
+use crate::lake::s3::Forgetful;
 use crate::lake_url::LakeUrl;
 use crate::repo::Repo;
 use crate::repo::credential::Helpers;
@@ -23,6 +23,7 @@ use crate::store::Store;
 use crate::store::receipts::Receipts;
 use crate::transfer::lakes::Lakes;
 use crate::transfer::rate::Throttle;
+use crate::transfer::reach::Reach;
 use crate::transfer::report::{Activity, Reporter};
 use crate::transfer::{Cancel, Transfer, retry};
 
@@ -35,7 +36,7 @@ pub struct Site {
     /// Who hears about progress.
     pub reporter: Arc<dyn Reporter>,
     pub(super) transfer: Transfer,
-    opener: Arc<Opener>,
+    reach: Arc<Reach>,
     folder: TempDir,
 }
 
@@ -102,20 +103,15 @@ impl Site {
         config.jobs = jobs.or(config.jobs);
         let helpers = move |host: &_, plain_http| helpers.server(host, plain_http);
         let hosts = Arc::new(Hosts::new(config.clone(), Some(Box::new(helpers))));
-        let (access, rewrites) = (Arc::clone(&hosts), config.clone());
-        let limits = Limits { part_bytes: config.part_size, ..Limits::default() };
-        let access = Box::new(move |location: &LakeUrl| access.access_to(location));
-        let opener = Opener::new(access, Arc::new(Forgetful), limits).stopped_by(cancel.flag());
-        let opener = Arc::new(opener);
-        let opening = Arc::clone(&opener);
-        let open = move |url: &LakeUrl| opening.open(url, &rewrites.rewritten(url));
+        let reach = Reach::new(&config, &hosts, Arc::new(Forgetful), &cancel);
+        let opening = Arc::clone(&reach);
         let folder = tempfile::Builder::new().prefix("git-lake-").tempdir();
         let folder = folder.context(std::env::temp_dir())?;
         let store = Store::at(folder.path());
         let transfer = Transfer {
             receipts: Arc::new(Receipts::at(store.root())),
             store: Arc::new(store),
-            lakes: Arc::new(Lakes::new(Box::new(open))),
+            lakes: Arc::new(Lakes::new(Box::new(move |url| opening.open(url)))),
             reporter: Arc::new(Part(Arc::clone(&reporter))),
             cancel,
             jobs: config.jobs,
@@ -123,12 +119,12 @@ impl Site {
             throttle: config.max_rate.map(Throttle::new),
             repairs: Arc::default(),
         };
-        Ok(Self { config, hosts, reporter, transfer, opener, folder })
+        Ok(Self { config, hosts, reporter, transfer, reach, folder })
     }
 
     /// Opens a lake with the right to declare it: for commands in which the user names the lake.
     pub fn open_admin(&self, url: &LakeUrl) -> Arc<dyn AdminLake> {
-        self.opener.open_admin(url, &self.config.rewritten(url))
+        self.reach.open_admin(url)
     }
 
     /// Returns true once somebody asked to stop.

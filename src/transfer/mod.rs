@@ -24,6 +24,7 @@ pub mod measure;
 pub mod pacing;
 pub mod presence;
 pub mod rate;
+pub mod reach;
 pub mod report;
 pub mod retry;
 mod rounds;
