@@ -51,23 +51,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "ui",
         ],
     ),
-    (
-        "cli",
-        &[
-            "workspace",
-            "transfer",
-            "owed",
-            "fill",
-            "proof",
-            "sources",
-            "dataset",
-            "diff",
-            "import",
-            "filter",
-            "ui",
-            "commands",
-        ],
-    ),
+    ("cli", &["workspace", "transfer", "ui", "commands"]),
     ("main", &["cli"]),
 ];
 
