@@ -13,7 +13,6 @@ use crate::config::file::{self, Settings, SettingsError, Unknown};
 use crate::config::hosts::Hosts;
 use crate::config::{self, Config, GitConfig};
 use crate::fs::{HeldFile, PathError, read_small};
-use crate::lake::AdminLake;
 use crate::lake::s3::Notes;
 use crate::lake_url::{LakeUrl, Scheme, SourceUrl};
 use crate::object_name::ObjectName;
@@ -61,7 +60,8 @@ pub struct Workspace {
     lakes: Arc<Lakes>,
     throttle: Option<Throttle>,
     repairs: Arc<Mutex<Vec<Owed>>>,
-    reach: Arc<Reach>,
+    /// How lakes are opened.
+    pub reach: Arc<Reach>,
 }
 
 /// Says why a clone could not be opened.
@@ -217,11 +217,6 @@ impl Workspace {
     /// Forgets that processes gave up the lake: for commands in which the user names it.
     pub fn forgive(&self, url: &LakeUrl) {
         self.lakes.forgive(url);
-    }
-
-    /// Opens a lake with the right to declare it: for commands in which the user names the lake.
-    pub fn open_admin(&self, url: &LakeUrl) -> Arc<dyn AdminLake> {
-        self.reach.open_admin(url)
     }
 
     /// Reads a blob and returns the pointer that it holds, with its very bytes; `None` if it is none.

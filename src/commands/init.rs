@@ -65,7 +65,7 @@ pub fn run(context: &Context, args: Args) -> super::Result {
         Settings::parse(&text, Unknown::Refuse)?
     };
     let site = context.lenient_workspace()?;
-    let typed = parse_all(context, &site, &args.urls, args.insecure_http)?;
+    let typed = parse_all(context, &site.hosts, &args.urls, args.insecure_http)?;
     let mut urls: Vec<LakeUrl> = typed.iter().map(|typed| typed.url.clone()).collect();
     let is_local = urls.is_empty() && settings.remotes.is_empty();
     if is_local {
@@ -78,11 +78,11 @@ pub fn run(context: &Context, args: Args) -> super::Result {
         site.forgive(url);
         let known = settings.remotes.iter().find(|remote| remote.url == *url);
         let wanted = args.hash.or_else(|| known.map(|remote| remote.hash));
-        let declaration = declare(context, &site, url, typed.get(at), wanted, creation)?;
+        let declaration = declare(context, &site.reach, url, typed.get(at), wanted, creation)?;
         if known.is_some() {
             continue;
         }
-        let obstacle = obstacle_to_writing(&*site.open_admin(url))?;
+        let obstacle = obstacle_to_writing(&*site.reach.open_admin(url))?;
         let present = Settings::parse(&text, Unknown::PassOver).unwrap_or_default();
         let name = args.name.clone().unwrap_or_else(|| free_name(url, is_local, &present));
         let mut remote = describe(name, url, typed.get(at), &declaration);

@@ -1,13 +1,11 @@
 //! Lakes that a person names: checked, declared, accepted, and written into the settings.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
 use super::trust::remember_server;
 use super::{Context, Error, parse_url};
 use crate::config::file::{self, Remote, Settings, is_remote_name};
 use crate::config::hosts::Hosts;
-use crate::dataset::site::Site;
 use crate::digest::HashName;
 use crate::fs::{Shared, write_atomic};
 use crate::lake::{AdminLake, Creation, Declaration, LakeError};
@@ -15,45 +13,8 @@ use crate::lake_url::typed::{Options, TypedUrl};
 use crate::lake_url::{LakeUrl, Scheme};
 use crate::repo::gitconfig::ConfigFile;
 use crate::repo::process::Git;
+use crate::transfer::reach::Reach;
 use crate::workspace::Workspace;
-
-/// Whatever lakes can be declared from: a clone, or what datasets are worked on with.
-pub(super) trait Harbour {
-    /// How servers are talked to.
-    fn hosts(&self) -> &Hosts;
-    /// Where a lake is found, after git's `insteadOf`.
-    fn location(&self, url: &LakeUrl) -> LakeUrl;
-    /// Opens a lake with the right to declare it.
-    fn open_admin(&self, url: &LakeUrl) -> Arc<dyn AdminLake>;
-}
-
-impl Harbour for Workspace {
-    fn hosts(&self) -> &Hosts {
-        &self.hosts
-    }
-
-    fn location(&self, url: &LakeUrl) -> LakeUrl {
-        self.config.rewritten(url)
-    }
-
-    fn open_admin(&self, url: &LakeUrl) -> Arc<dyn AdminLake> {
-        self.open_admin(url)
-    }
-}
-
-impl Harbour for Site {
-    fn hosts(&self) -> &Hosts {
-        &self.hosts
-    }
-
-    fn location(&self, url: &LakeUrl) -> LakeUrl {
-        self.config.rewritten(url)
-    }
-
-    fn open_admin(&self, url: &LakeUrl) -> Arc<dyn AdminLake> {
-        self.open_admin(url)
-    }
-}
 
 /// Refuses what cannot be the name of a remote.
 pub(super) fn check_name(name: Option<&str>) -> Result<(), Error> {
@@ -68,11 +29,11 @@ pub(super) fn check_name(name: Option<&str>) -> Result<(), Error> {
 /// Parses addresses that a person typed; with `insecure_http` the servers are spoken to by plain http.
 pub(super) fn parse_all(
     context: &Context,
-    site: &dyn Harbour,
+    hosts: &Hosts,
     texts: &[String],
     insecure_http: bool,
 ) -> Result<Vec<TypedUrl>, Error> {
-    let parse = |text: &String| parse_url(text, &context.folder, site.hosts());
+    let parse = |text: &String| parse_url(text, &context.folder, hosts);
     let mut typed = texts.iter().map(parse).collect::<Result<Vec<_>, Error>>()?;
     for typed in typed.iter_mut().filter(|typed| typed.url.scheme() == Scheme::S3) {
         if insecure_http {
@@ -109,19 +70,19 @@ pub(super) fn find_all(
 /// git.
 pub(super) fn declare(
     context: &Context,
-    site: &dyn Harbour,
+    reach: &Reach,
     url: &LakeUrl,
     typed: Option<&TypedUrl>,
     wanted: Option<HashName>,
     creation: Creation,
 ) -> Result<Declaration, Error> {
     if let Some(typed) = typed {
-        site.hosts().hear(typed);
+        reach.hosts.hear(typed);
     }
-    let declared = site.open_admin(url).declare(wanted, creation);
+    let declared = reach.open_admin(url).declare(wanted, creation);
     match (&declared, typed) {
         (Ok(_), Some(TypedUrl { keys: Some(keys), .. })) => {
-            let is_kept = site.hosts().keep(&site.location(url), keys);
+            let is_kept = reach.hosts.keep(&reach.location(url), keys);
             if !is_kept {
                 context.ui.warning(&format!(
                     "The keys for `{url}` were used and not kept: git has no credential helper that \

@@ -101,7 +101,7 @@ pub fn run(context: &Context, args: &Args) -> super::Result {
     let mut site = context.workspace()?;
     site.config.jobs = args.jobs.map(usize::from).or(site.config.jobs);
     site.insist();
-    let typed = parse_all(context, &site, &args.urls, args.insecure_http)?;
+    let typed = parse_all(context, &site.hosts, &args.urls, args.insecure_http)?;
     // Whatever is wrong with the selection is found out before anything is touched.
     let selection = args.dataset.with_pathspecs(context, &args.pathspecs)?;
     let index = site.repo.index()?;
@@ -211,9 +211,9 @@ fn introduce(
         site.forgive(url);
         let known = site.config.remote_at(url);
         let wanted = args.hash.or_else(|| known.map(|remote| remote.hash));
-        let declaration = declare(context, site, url, Some(typed), wanted, creation)?;
+        let declaration = declare(context, &site.reach, url, Some(typed), wanted, creation)?;
         if !args.no_upload
-            && let Some(why) = obstacle_to_writing(&*site.open_admin(url))?
+            && let Some(why) = obstacle_to_writing(&*site.reach.open_admin(url))?
         {
             return Err(Error::Refused(format!(
                 "Nothing can be added to `{url}`: {why}; with `--no-upload` it is named where it \

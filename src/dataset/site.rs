@@ -13,9 +13,7 @@ use crate::config::file::Settings;
 use crate::config::hosts::Hosts;
 use crate::config::{self, Config, GitConfig};
 use crate::fs::{IoContext as _, PathError};
-use crate::lake::AdminLake;
 use crate::lake::s3::Forgetful;
-use crate::lake_url::LakeUrl;
 use crate::repo::Repo;
 use crate::repo::credential::Helpers;
 use crate::repo::user_config::UserConfig;
@@ -36,7 +34,8 @@ pub struct Site {
     /// Who hears about progress.
     pub reporter: Arc<dyn Reporter>,
     pub(super) transfer: Transfer,
-    reach: Arc<Reach>,
+    /// How lakes are opened.
+    pub reach: Arc<Reach>,
     folder: TempDir,
 }
 
@@ -120,11 +119,6 @@ impl Site {
             repairs: Arc::default(),
         };
         Ok(Self { config, hosts, reporter, transfer, reach, folder })
-    }
-
-    /// Opens a lake with the right to declare it: for commands in which the user names the lake.
-    pub fn open_admin(&self, url: &LakeUrl) -> Arc<dyn AdminLake> {
-        self.reach.open_admin(url)
     }
 
     /// Returns true once somebody asked to stop.

@@ -11,6 +11,8 @@ use crate::lake_url::LakeUrl;
 
 /// How lakes are reached from a clone, or for datasets. Lakes on one server share its connections.
 pub struct Reach {
+    /// How servers are talked to, and with which keys.
+    pub hosts: Arc<Hosts>,
     opener: Opener,
     /// Addresses are rewritten by it.
     config: Config,
@@ -24,20 +26,25 @@ impl Reach {
         notes: Arc<dyn Notes>,
         cancel: &Cancel,
     ) -> Arc<Self> {
-        let hosts = Arc::clone(hosts);
-        let access = Box::new(move |location: &LakeUrl| hosts.access_to(location));
+        let asked = Arc::clone(hosts);
+        let access = Box::new(move |location: &LakeUrl| asked.access_to(location));
         let limits = Limits { part_bytes: config.part_size, ..Limits::default() };
         let opener = Opener::new(access, notes, limits).stopped_by(cancel.flag());
-        Arc::new(Self { opener, config: config.clone() })
+        Arc::new(Self { hosts: Arc::clone(hosts), opener, config: config.clone() })
+    }
+
+    /// Returns where a lake is found.
+    pub fn location(&self, url: &LakeUrl) -> LakeUrl {
+        self.config.rewritten(url)
     }
 
     /// Returns the lake at an address; no I/O.
     pub fn open(&self, url: &LakeUrl) -> Arc<dyn WriteLake> {
-        self.opener.open(url, &self.config.rewritten(url))
+        self.opener.open(url, &self.location(url))
     }
 
     /// Returns the lake with the right to declare it: for commands in which the user names it.
     pub fn open_admin(&self, url: &LakeUrl) -> Arc<dyn AdminLake> {
-        self.opener.open_admin(url, &self.config.rewritten(url))
+        self.opener.open_admin(url, &self.location(url))
     }
 }

@@ -97,7 +97,7 @@ pub(super) fn run(context: &Context, request: &Request<'_>, verb: &Verb<'_>) -> 
         site.hosts.hear(&args::parse_server(server)?);
     }
     let lakes = match verb.lakes() {
-        Some(lakes) => parse_all(context, &site, lakes.urls, lakes.insecure_http)?,
+        Some(lakes) => parse_all(context, &site.hosts, lakes.urls, lakes.insecure_http)?,
         None => Vec::new(),
     };
     let dataset = match &git {
@@ -175,8 +175,8 @@ fn introduce(
         if targets.iter().any(|target| target.url == url) {
             continue;
         }
-        let declaration = declare(context, site, &url, Some(typed), naming.hash, creation)?;
-        if let Some(why) = obstacle_to_writing(&*site.open_admin(&url))? {
+        let declaration = declare(context, &site.reach, &url, Some(typed), naming.hash, creation)?;
+        if let Some(why) = obstacle_to_writing(&*site.reach.open_admin(&url))? {
             return Err(Error::Refused(format!("Nothing can be added to `{url}`: {why}")));
         }
         targets.push(Target { url, hash: declaration.hash });
