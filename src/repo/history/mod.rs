@@ -9,6 +9,7 @@ use super::process::{self, Git};
 use super::{BlobId, Repo};
 
 mod parse;
+mod unfinished;
 
 pub use parse::{ParseRefUpdateError, RefUpdate};
 
@@ -63,8 +64,12 @@ pub enum Commits<'a> {
 pub enum Reach {
     /// All references and the heads and indices of all work trees, and every entry of the stash.
     Refs,
-    /// The same, and whatever a reflog can bring back.
+    /// The same, and whatever a reflog or an unfinished merge, rebase or the like can bring back.
     RefsAndReflogs,
+    /// The indices of all work trees.
+    Indices,
+    /// What remotes of git are known to have, by the remote-tracking references.
+    Pushed,
 }
 
 /// Returns the blobs that a push sends for the first time, each with every path it gets there.
@@ -180,19 +185,38 @@ pub fn blobs_of(repo: &Repo, treeish: &str) -> Result<Vec<FoundBlob>, Error> {
 /// If git fails.
 pub fn blobs_reachable(repo: &Repo, reach: Reach) -> Result<Vec<FoundBlob>, Error> {
     let git = Git::of(repo)?;
-    let mut bounds = vec!["--all".to_owned(), "--indexed-objects".to_owned()];
     let mut revisions = Vec::new();
-    match reach {
-        Reach::RefsAndReflogs => bounds.push("--reflog".to_owned()),
-        // Only the latest stash is a reference; the others are in its reflog.
-        Reach::Refs if repo.has_reference("refs/stash") => {
-            let args = ["log", "--walk-reflogs", "--format=%H", "refs/stash", "--"];
-            revisions = git.run(&args, b"")?.stdout;
+    let bounds: &[&str] = match reach {
+        Reach::Refs => {
+            // Only the latest stash is a reference; the others are in its reflog.
+            if repo.has_reference("refs/stash") {
+                let args = ["log", "--walk-reflogs", "--format=%H", "refs/stash", "--"];
+                revisions = git.run(&args, b"")?.stdout;
+            }
+            &["--all", "--indexed-objects"]
         }
-        Reach::Refs => {}
-    }
-    bounds.push("--stdin".to_owned());
+        Reach::RefsAndReflogs => {
+            for id in repo.unfinished_heads() {
+                revisions.extend_from_slice(format!("{id}\n").as_bytes());
+            }
+            &["--all", "--indexed-objects", "--reflog"]
+        }
+        Reach::Indices => &["--indexed-objects"],
+        Reach::Pushed => &["--remotes"],
+    };
+    let bounds: Vec<String> =
+        bounds.iter().chain(&["--stdin"]).map(|&bound| bound.to_owned()).collect();
     rev_list_blobs(&git, &bounds, &revisions)
+}
+
+impl Repo {
+    /// Returns true if this clone left objects on a server: walks pass over what is missing then.
+    pub fn is_partial(&self) -> bool {
+        let promises =
+            |name: &String| self.config_bool(&format!("remote.{name}.promisor")) == Some(true);
+        self.config_string("extensions.partialclone").is_some()
+            || self.config_subsections("remote").iter().any(promises)
+    }
 }
 
 /// Returns the name under which git keeps remote-tracking references of a remote, or of the one that is

@@ -250,3 +250,41 @@ fn lines_of_the_hook_are_parsed_from_the_right() {
         RefUpdate::parse(bad.as_bytes()).expect_err(bad);
     }
 }
+
+#[test]
+fn indices_of_all_work_trees_and_what_is_pushed_are_told_apart() {
+    let pushing = Pushing::new();
+    let repo = &pushing.repo;
+    repo.run(&["worktree", "add", "--quiet", &repo.beside("linked").display().to_string()]);
+    repo.write("staged", b"staged");
+    repo.run(&["add", "staged"]);
+    let linked = repo.beside("linked");
+    crate::fs::write_atomic(&linked.join("other"), b"there", crate::fs::Shared::Yes)
+        .expect("writes");
+    repo.run(&["-C", &linked.display().to_string(), "add", "other"]);
+    let found = |reach| contents(repo, blobs_reachable(&repo.open(), reach).expect("lists"));
+    let all = pairs(&[("old", "old"), ("other", "there"), ("staged", "staged")]);
+    assert_eq!(found(Reach::Indices), all);
+    assert_eq!(found(Reach::Pushed), pairs(&[("old", "old")]));
+}
+
+#[test]
+fn what_only_an_unfinished_operation_names_is_found() {
+    let pushing = Pushing::new();
+    let repo = &pushing.repo;
+    repo.write("lost", b"lost");
+    let lost = repo.commit_all();
+    repo.run(&["reset", "--quiet", "--hard", &pushing.first]);
+    repo.run(&["reflog", "expire", "--expire=all", "--all"]);
+    let found =
+        || contents(repo, blobs_reachable(&repo.open(), Reach::RefsAndReflogs).expect("lists"));
+    // git itself left `ORIG_HEAD` behind.
+    assert_eq!(found(), pairs(&[("lost", "lost"), ("old", "old")]));
+    let git_dir = repo.open().git_dir().to_owned();
+    std::fs::remove_file(git_dir.join("ORIG_HEAD")).expect("it was there");
+    assert_eq!(found(), pairs(&[("old", "old")]));
+    let name = git_dir.join("MERGE_AUTOSTASH");
+    crate::fs::write_atomic(&name, format!("{lost}\n").as_bytes(), crate::fs::Shared::Yes)
+        .expect("writes");
+    assert_eq!(found(), pairs(&[("lost", "lost"), ("old", "old")]));
+}
