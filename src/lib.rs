@@ -42,8 +42,10 @@
 //! - [`workspace`]: one open clone, with all of the above.
 //! - [`owed`]: what this clone owes to its lakes, and making it good.
 //! - [`proof`]: whether lakes hold everything that a push would send pointers of.
+//! - [`copies`]: which lakes hold objects now, surely enough to give up a copy.
 //! - [`fill`]: content in the place of pointers, without git.
 //! - [`sources`]: which lakes pointers name, chosen and changed for many items at once.
+//! - [`space`]: what may leave the store and the work tree.
 //! - [`dataset`]: datasets in folders, without git: which lakes have their items, and bringing them back.
 //! - [`diff`]: which items differ between two states, and how.
 //! - [`import`]: datasets that become tracked pointers of a work tree.
@@ -92,6 +94,7 @@ pub mod access;
 pub mod cli;
 pub mod commands;
 pub mod config;
+pub mod copies;
 pub mod dataset;
 pub mod diff;
 pub mod digest;
@@ -111,6 +114,7 @@ pub mod proof;
 pub mod repo;
 pub mod repo_path;
 pub mod sources;
+pub mod space;
 pub mod store;
 pub mod transfer;
 pub mod ui;

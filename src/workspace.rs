@@ -25,6 +25,7 @@ use crate::repo::{self, Blob, BlobId, Repo};
 use crate::repo_path::RepoPath;
 use crate::store::Store;
 use crate::store::blob_map::BlobMap;
+use crate::store::gc::Hold;
 use crate::store::health::HealthRecords;
 use crate::store::queue::{Owed, Queue};
 use crate::store::receipts::Receipts;
@@ -60,6 +61,8 @@ pub struct Workspace {
     lakes: Arc<Lakes>,
     throttle: Option<Throttle>,
     repairs: Arc<Mutex<Vec<Owed>>>,
+    /// Keeps others from removing objects that this process has looked at.
+    hold: Option<Hold>,
     /// How lakes are opened.
     pub reach: Arc<Reach>,
 }
@@ -165,6 +168,7 @@ impl Workspace {
                 HealthRecords::at(store.root()),
                 cancel.clone(),
             )),
+            hold: store.hold(),
             store: Arc::new(store),
             repairs: Arc::default(),
             throttle: config.max_rate.map(Throttle::new),
@@ -209,6 +213,11 @@ impl Workspace {
         std::mem::take(&mut *self.repairs.lock().expect("no holder panics"))
     }
 
+    /// Lets objects be removed from the store, by this process as well.
+    pub fn release_store(&mut self) {
+        self.hold = None;
+    }
+
     /// Asks lakes although other processes gave them up: for commands in which the user asks for transfers.
     pub fn insist(&self) {
         self.lakes.insist();
@@ -250,6 +259,18 @@ impl Workspace {
             accepted.add(&lakes)?;
         }
         Ok(accepted)
+    }
+
+    /// Returns true if whoever has the pointer and the settings asks there, too, and may get there: in
+    /// remotes that are not of this machine alone, and in buckets that the pointer names.
+    ///
+    /// A folder that no settings name may be a private one, and a remote that only git's configuration of
+    /// this clone has is not known to others.
+    pub fn is_for_others(&self, pointer: &Pointer, source: &SourceUrl) -> bool {
+        match self.config.remote_at(&source.lake) {
+            Some(remote) => !remote.local,
+            None => source.lake.scheme() == Scheme::S3 && pointer.sources().contains(source),
+        }
     }
 
     /// Returns how many files of the index are pointers, and how many bytes their objects have.

@@ -32,6 +32,7 @@ mod old_history;
 mod processes;
 mod progress;
 mod proofs;
+mod prunes;
 mod pushes;
 mod remote_add;
 mod remote_list;

@@ -27,6 +27,7 @@ pub mod init;
 pub mod install;
 mod lakes;
 pub mod merge_driver;
+pub mod prune;
 pub mod pull;
 pub mod push;
 pub mod remote_add;
@@ -118,6 +119,9 @@ pub enum Error {
     /// The history cannot be read.
     #[error(transparent)]
     History(#[from] repo::history::Error),
+    /// It cannot be told what is needed.
+    #[error(transparent)]
+    Needs(#[from] crate::space::needs::Error),
     /// The filter could not be served.
     #[error(transparent)]
     Filter(#[from] crate::filter::session::Error),

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Display;
 
 use super::{Context, counted};
+use crate::lake_url::LakeUrl;
 use crate::repo_path::RepoPath;
 use crate::sources::rewrite::Rewritten;
 use crate::sources::select::Refusal;
@@ -47,6 +48,11 @@ pub(super) fn tell_moved(context: &Context, did: &str, moved: &Moved) {
 /// Tells which items a selection means that cannot be treated.
 pub(super) fn tell_refused(context: &Context, refused: &[(RepoPath, Refusal)]) {
     tell_failures(context, "file was left as it is", "files were left as they are", refused);
+}
+
+/// Tells why lakes could not be asked.
+pub(super) fn tell_doubts(context: &Context, doubts: &BTreeMap<LakeUrl, String>) {
+    doubts.values().for_each(|why| context.ui.warning(why));
 }
 
 /// Tells which pointers somebody else changed at the same time.

@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use std::path::Path;
 
 use super::lakes::find_all;
-use super::report::tell_refused;
+use super::report::{tell_doubts, tell_refused};
 use super::{Context, Error, Exit, counted};
 use crate::digest::hash_reader;
 use crate::fs::platform;
@@ -255,9 +255,7 @@ fn only(context: &Context, site: &Workspace, args: &Args, name: &String) -> supe
             context.ui.data(&format!("{path}\t{}\t{}", lonely.size, lonely.oid.to_hex()))?;
         }
     }
-    for why in unasked.values() {
-        context.ui.warning(why);
-    }
+    tell_doubts(context, &unasked);
     let of = counted(objects, "object", "objects");
     if lonely.is_empty() {
         context.ui.status(&format!("Of {of} in `{lake}`, none is known to be there alone."));

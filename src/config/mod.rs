@@ -72,6 +72,10 @@ pub struct Config {
     pub jobs: Option<usize>,
     /// `lake.maxRate`: most bytes per second, all transfers together; `None` for any number.
     pub max_rate: Option<u64>,
+    /// `lake.minCopies`: how many remotes must hold an object before it may go from here.
+    pub min_copies: usize,
+    /// `lake.storageLimit`: most bytes that the store should hold; `None` for any number.
+    pub storage_limit: Option<u64>,
     /// `lake.repair`: whether objects that a lake has lost are uploaded to it again.
     pub repair: bool,
     /// `lake.installHooks`: whether the filter may install the hooks.
@@ -180,6 +184,8 @@ impl Config {
             fetch_exclude: reader.patterns("lake.fetchExclude").unwrap_or_default(),
             jobs: reader.jobs(),
             max_rate: reader.size("lake.maxRate").filter(|rate| *rate > 0),
+            min_copies: reader.min_copies().unwrap_or(1),
+            storage_limit: reader.size("lake.storageLimit").filter(|limit| *limit > 0),
             repair: reader.flag("lake.repair").unwrap_or(false),
             install_hooks: reader.flag("lake.installHooks").unwrap_or(true),
             instead_of: reader.instead_of(),
@@ -245,6 +251,12 @@ impl Reader<'_> {
         let value = self.git.string("lake.jobs")?;
         let jobs = value.parse().ok().filter(|jobs| (1..=MAX_JOBS).contains(jobs));
         jobs.or_else(|| self.wrong("lake.jobs", value, "a number from 1 to 256"))
+    }
+
+    fn min_copies(&mut self) -> Option<usize> {
+        let value = self.git.string("lake.minCopies")?;
+        let copies = value.parse().ok().filter(|copies| *copies >= 1);
+        copies.or_else(|| self.wrong("lake.minCopies", value, "a number from 1 on"))
     }
 
     fn part_size(&mut self) -> Option<u64> {

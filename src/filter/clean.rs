@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::io;
 
 use crate::digest::{HashName, Hashed, Hasher};
+use crate::fail_point;
 use crate::fs::{PathError, unix_now};
 use crate::oid::Oid;
 use crate::pointer::{Canonical, NewPointerError, Parsed, Pointer, PointerError};
@@ -167,9 +168,7 @@ impl<'a> Cleaner<'a> {
         let hashed = hasher.finish();
         let store = &self.site.store;
         let stored = store.presence(hashed.oid, hashed.size).and_then(|before| {
-            if before != Presence::Stored {
-                store.put(hashed.oid, content)?;
-            }
+            store.put(hashed.oid, content)?;
             Ok(before)
         });
         self.answer(path, &hashed, stored)
@@ -204,6 +203,7 @@ impl<'a> Cleaner<'a> {
         hashed: &Hashed,
         stored: Result<Presence, PathError>,
     ) -> Result<Vec<u8>, Error> {
+        fail_point::reach("clean-stored");
         let before = stored.as_ref().map_or(Presence::Absent, |before| *before);
         let (bytes, pointer, is_new) = self.pointer_for(path, hashed, before)?;
         let recorded = stored.map_err(Error::Store).and_then(|_| match is_new {

@@ -64,6 +64,12 @@ mod imp {
         options.read(true).write(true).create(may_create).mode(0o600).open(path)
     }
 
+    pub(super) fn open_lock(path: &Path) -> io::Result<File> {
+        // Whoever shares the folder may have made it.
+        let mut options = std::fs::OpenOptions::new();
+        options.read(true).write(true).create(true).truncate(false).mode(0o666).open(path)
+    }
+
     pub(super) fn open_regular(path: &Path) -> io::Result<File> {
         let no_follow = rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK;
         let flags = i32::try_from(no_follow.bits()).expect("open flags are small");
@@ -111,6 +117,10 @@ mod imp {
 
     pub(super) fn open_private(path: &Path, may_create: bool) -> io::Result<File> {
         std::fs::OpenOptions::new().read(true).write(true).create(may_create).open(path)
+    }
+
+    pub(super) fn open_lock(path: &Path) -> io::Result<File> {
+        std::fs::OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)
     }
 
     pub(super) fn open_regular(path: &Path) -> io::Result<File> {
@@ -248,6 +258,14 @@ pub fn touch(file: &File) -> io::Result<()> {
 /// If the file cannot be opened or is no regular file.
 pub fn open_regular(path: &Path) -> io::Result<File> {
     imp::open_regular(path)
+}
+
+/// Opens the file that a lock is taken on, creating it for whoever may use the folder.
+///
+/// # Errors
+/// If it cannot be opened or created.
+pub fn open_lock(path: &Path) -> io::Result<File> {
+    imp::open_lock(path)
 }
 
 /// Opens a file for reading and writing as it is; one that is created is for the user alone.

@@ -9,7 +9,7 @@ use problems::{Problem, Problems};
 
 use crate::config::file::Remote;
 use crate::fs::PathError;
-use crate::lake_url::{LakeUrl, Scheme, SourceUrl};
+use crate::lake_url::{LakeUrl, SourceUrl};
 use crate::oid::Oid;
 use crate::owed::{self, Due};
 use crate::pointer::{MAX_POINTER_BYTES, Parsed, Pointer};
@@ -191,7 +191,7 @@ fn missing_remotes<'a>(site: &'a Workspace, item: &Item) -> Result<Missing<'a>, 
         let receipt = site.receipts.get(&source)?;
         if receipt.is_some_and(|receipt| receipt.is_fresh() && receipt.size == item.pointer.size())
         {
-            is_somewhere |= is_for_others(site, item, &source);
+            is_somewhere |= site.is_for_others(&item.pointer, &source);
             held.insert(source.lake);
         }
     }
@@ -199,18 +199,6 @@ fn missing_remotes<'a>(site: &'a Workspace, item: &Item) -> Result<Missing<'a>, 
         remote.required && remote.applies_to(&item.path) && !held.contains(&remote.url)
     });
     Ok(Missing { is_somewhere, required: required.collect() })
-}
-
-/// Returns true if whoever has the pointer and the settings asks there, too, and may get there: in
-/// remotes that are not of this machine alone, and in buckets that the pointer names.
-///
-/// A folder that no settings name may be a private one, and a remote that only git's configuration of
-/// this clone has is not known to others.
-fn is_for_others(site: &Workspace, item: &Item, source: &SourceUrl) -> bool {
-    match site.config.remote_at(&source.lake) {
-        Some(remote) => !remote.local,
-        None => source.lake.scheme() == Scheme::S3 && item.pointer.sources().contains(source),
-    }
 }
 
 /// Lets receipts count only for the lakes that stand at their addresses now; those that cannot be
@@ -296,7 +284,9 @@ fn ask_lakes(
     for item in items {
         for source in site.config.candidates(&item.pointer, &item.path) {
             let remote = site.config.remote_at(&source.lake);
-            if is_for_others(site, item, &source) || remote.is_some_and(|remote| remote.required) {
+            if site.is_for_others(&item.pointer, &source)
+                || remote.is_some_and(|remote| remote.required)
+            {
                 questions.add(source, Some(item.pointer.size()));
             }
         }
@@ -318,7 +308,7 @@ fn ask_lakes(
 fn nowhere(site: &Workspace, item: &Item, findings: &Findings) -> Problem {
     let candidates = site.config.candidates(&item.pointer, &item.path);
     let known: Vec<&SourceUrl> =
-        candidates.iter().filter(|source| is_for_others(site, item, source)).collect();
+        candidates.iter().filter(|source| site.is_for_others(&item.pointer, source)).collect();
     if known.is_empty() {
         let is_local = !candidates.is_empty();
         let state = if is_local { "only in a lake of this machine" } else { "in no lake" };

@@ -53,6 +53,7 @@ impl Store {
             let Some(mut source) = self.open(oid)? else {
                 return Ok(Some(Outcome::NotStored));
             };
+            super::gc::note_use_of(&source);
             let shown = crate::repo_path::join(work_tree, path);
             match self.copy_verified(&mut source, target, oid, size, advanced).context(shown)? {
                 Copied::Good => Ok(None),

@@ -23,6 +23,7 @@ use crate::oid::Oid;
 pub mod blob_map;
 mod digest_map;
 pub mod fill_journal;
+pub mod gc;
 pub mod health;
 pub mod materialize;
 pub mod partial;
@@ -178,6 +179,7 @@ impl Store {
         if file.metadata().context(&path)?.len() != size {
             return Ok(None);
         }
+        gc::note_use_of(&file);
         let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or_default());
         file.take(size).read_to_end(&mut bytes).context(&path)?;
         if Oid::of(&bytes) == oid { Ok(Some(bytes)) } else { Err(self.damaged(oid)?) }
@@ -194,6 +196,8 @@ impl Store {
         let Some(mut file) = self.open(oid)? else {
             return Ok(None);
         };
+        // Before the stamp is taken: a new date would make it another one.
+        gc::note_use_of(&file);
         let metadata = file.metadata().context(&path)?;
         let stamp = Stamp::of(&metadata);
         if stamp.size != size {

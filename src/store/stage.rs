@@ -61,6 +61,7 @@ impl Store {
     /// If the store cannot be written.
     pub fn put(&self, oid: Oid, bytes: &[u8]) -> Result<(), PathError> {
         if self.presence(oid, bytes.len() as u64)? == Presence::Stored {
+            self.note_use(oid);
             return Ok(());
         }
         let mut staged = self.stage_known(oid)?;
@@ -191,7 +192,7 @@ impl<'a> Intake<'a> {
         let hashed = self.hasher.finish();
         let stored = self.store.presence(hashed.oid, hashed.size).and_then(|before| {
             match self.state {
-                _ if before == Presence::Stored => {}
+                _ if before == Presence::Stored => self.store.note_use(hashed.oid),
                 State::Failed(error) => return Err(error),
                 State::Staging(staged) => staged.publish(hashed.oid)?,
                 State::Comparing { mut expected, equal, .. } => {

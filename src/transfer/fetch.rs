@@ -30,7 +30,7 @@ fn unstorable(error: &PathError) -> Failure {
     Failure::Store(format!("Could not write to this clone's store: {}", error.source))
 }
 
-fn broken(source: &SourceUrl, reason: &dyn std::fmt::Display) -> SourceFailure {
+pub(super) fn broken(source: &SourceUrl, reason: &dyn std::fmt::Display) -> SourceFailure {
     SourceFailure::Broken { url: source.clone(), reason: reason.to_string() }
 }
 
@@ -151,7 +151,7 @@ impl Transfer {
     }
 
     /// Opens an object at a source that has one of the right size.
-    fn open<'a>(
+    pub(super) fn open<'a>(
         &'a self,
         wanted: &Wanted,
         source: &SourceUrl,
@@ -173,10 +173,10 @@ impl Transfer {
     }
 }
 
-const TOO_EARLY: &str = "The connection ended too early";
+pub(super) const TOO_EARLY: &str = "The connection ended too early";
 
 /// Reports what is read and ends with an error once somebody asks to stop.
-struct Watched<'a> {
+pub(super) struct Watched<'a> {
     transfer: &'a Transfer,
     attempt: Option<&'a Attempt>,
     inner: Box<dyn Read + Send>,

@@ -30,6 +30,7 @@ pub mod retry;
 mod rounds;
 pub mod to_file;
 pub mod upload;
+pub mod verify;
 
 use lakes::Lakes;
 use report::Reporter;
