@@ -28,6 +28,7 @@
 //! - [`kind`]: what kind of file content is, by its first bytes.
 //! - [`underfolder`]: what file names mean in a dataset, and which samples a slice means.
 //! - [`fs`]: staging, syncing, renaming, locking; writing beneath a folder without following links.
+//! - [`parallel`]: the same work for many things, on several threads.
 //! - [`fail_point`]: where tests can stop the process.
 //!
 //! One outside thing each:
@@ -109,6 +110,7 @@ pub mod lake_url;
 pub mod object_name;
 pub mod oid;
 pub mod owed;
+pub mod parallel;
 pub mod pointer;
 pub mod proof;
 pub mod repo;

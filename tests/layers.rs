@@ -17,6 +17,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("underfolder", BOTTOM),
     ("fail_point", BOTTOM),
     ("kind", BOTTOM),
+    ("parallel", BOTTOM),
     // One outside thing each.
     ("lake", BOTTOM),
     ("store", BOTTOM),
@@ -71,6 +72,7 @@ const BOTTOM: &[&str] = &[
     "underfolder",
     "fail_point",
     "kind",
+    "parallel",
 ];
 const OUTSIDE: &[&str] = &["lake", "store", "repo", "config"];
 

@@ -1,8 +1,6 @@
 //! Reading objects in their lakes, to know that they are right. Nothing of them is kept.
 
 use std::slice;
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::Transfer;
 use super::download::{Failure, SourceFailure, Wanted};
@@ -11,6 +9,7 @@ use super::rounds::Fetch;
 use crate::digest::hash_reader;
 use crate::lake_url::SourceUrl;
 use crate::oid::Oid;
+use crate::parallel;
 
 /// An object that a lake should hold.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,28 +27,15 @@ impl Transfer {
     /// right. Those that are right get a receipt.
     pub fn verify(&self, subjects: &[Subject]) -> Vec<Result<(), Failure>> {
         let bytes = subjects.iter().map(|subject| subject.size).sum();
-        self.reporter.expect(Activity::Downloading, subjects.len() as u64, bytes);
+        self.reporter.expect(Activity::Checking, subjects.len() as u64, bytes);
         let lakes = subjects.iter().map(|subject| self.lakes.at(&subject.source.lake));
         let threads = lakes.map(|open| open.most_at_once(self.jobs)).max();
-        let next = AtomicUsize::new(0);
-        let results: Mutex<Vec<_>> = Mutex::new(subjects.iter().map(|_| None).collect());
-        std::thread::scope(|scope| {
-            for _ in 0..threads.unwrap_or(1).min(subjects.len()) {
-                scope.spawn(|| {
-                    while let Some(at) = Some(next.fetch_add(1, Ordering::Relaxed))
-                        && let Some(subject) = subjects.get(at)
-                    {
-                        let result = self.read_in_full(subject);
-                        self.reporter.finished_object();
-                        results.lock().expect("no holder panics")[at] = Some(result);
-                    }
-                });
-            }
+        let results = parallel::map(threads.unwrap_or(1), subjects.len(), |at| {
+            let result = self.read_in_full(&subjects[at]);
+            self.reporter.finished_object();
+            result
         });
         self.reporter.end();
-        let results = results.into_inner().expect("no holder panics").into_iter();
-        let results: Vec<_> =
-            results.map(|result| result.unwrap_or(Err(Failure::Cancelled))).collect();
         let right = subjects.iter().zip(&results).filter(|(_, result)| result.is_ok());
         let right: Vec<_> =
             right.map(|(subject, _)| (subject.source.clone(), subject.size)).collect();
