@@ -8,7 +8,9 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant, SystemTime};
 
 use crate::common::stops::Stopped;
-use crate::common::{Repo, TestEnv, kill, noise, noted_pid, wait_until};
+use crate::common::{
+    Repo, TestEnv, kill, modified, noise, noted_pid, seconds, wait_for_next_second, wait_until,
+};
 
 /// In the order in which they are reached.
 const POINTS: [&str; 5] =
@@ -70,33 +72,6 @@ fn has_no_logs(repo: &Repo) {
     assert_eq!(logs.count(), 0);
 }
 
-fn seconds(time: SystemTime) -> u64 {
-    time.duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs()
-}
-
-fn modified(path: &Path) -> SystemTime {
-    fs::symlink_metadata(path).unwrap().modified().unwrap()
-}
-
-/// Waits until the second in which a file was written is over: no change of it can hide then.
-fn wait_for_next_second(path: &Path) {
-    let then = seconds(modified(path));
-    // The clock of files lags behind a little.
-    let now = || SystemTime::now() - Duration::from_millis(50);
-    wait_until("the next second", || seconds(now()) > then);
-}
-
-/// `git status` finds nothing, and starts no filter to find that out.
-#[track_caller]
-fn is_clean_for_free(repo: &Repo) {
-    let trace = repo.git_dir().join("packet-trace");
-    let ran = repo.with("GIT_TRACE_PACKET", &trace).git(["status", "--porcelain"]);
-    assert_eq!(ran.stdout, "");
-    let text = String::from_utf8_lossy(&fs::read(&trace).unwrap_or_default()).into_owned();
-    let asked = text.lines().filter(|line| line.contains("> pathname=")).collect::<Vec<_>>();
-    assert!(!text.contains("git-filter-client"), "{asked:#?}");
-}
-
 /// `git lake pull` brings what is missing, whatever happened before.
 #[track_caller]
 fn a_pull_heals(repo: &Repo) {
@@ -105,7 +80,7 @@ fn a_pull_heals(repo: &Repo) {
     }
     repo.git(["lake", "pull"]);
     repo.has(FILE, content());
-    is_clean_for_free(repo);
+    repo.is_clean_for_free();
     has_no_strays(repo);
     has_no_logs(repo);
 }
@@ -119,7 +94,7 @@ fn after_a_checkout_git_status_starts_no_filter() {
     drop(stopped);
     assert_eq!(ended(git), "");
     repo.has(FILE, content());
-    is_clean_for_free(&repo);
+    repo.is_clean_for_free();
     has_no_strays(&repo);
     has_no_logs(&repo);
 }
@@ -419,7 +394,7 @@ fn a_second_terminal_may_look_and_stage_meanwhile() {
         drop(stopped);
         assert_eq!(ended(git), "", "{point}");
         repo.has(FILE, content());
-        is_clean_for_free(&repo);
+        repo.is_clean_for_free();
         has_no_strays(&repo);
         has_no_logs(&repo);
     }

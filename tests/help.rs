@@ -21,6 +21,7 @@ fn help_of_every_command() {
         "diff",
         "push",
         "pull",
+        "drop",
         "prune",
         "remote-add",
         "remote-remove",

@@ -19,6 +19,7 @@ mod dataset_kills;
 mod dataset_pipelime;
 mod diff;
 mod downloads;
+mod drops;
 mod fills;
 mod help;
 mod imports;

@@ -19,6 +19,7 @@ pub mod clone;
 mod dataset;
 pub mod demo;
 pub mod diff;
+pub mod drop;
 pub mod env;
 pub mod filter;
 pub mod hook;

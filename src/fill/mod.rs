@@ -1,4 +1,4 @@
-//! Pointers that lie in the work tree, and putting content in their place without git.
+//! Pointers that lie in the work tree, and putting content in their place without git; or the other way.
 //!
 //! git never looks into a file whose size differs from what its index says, so replacing a pointer by
 //! content behind git's back would make the file look modified for ever. The index is therefore
@@ -7,43 +7,41 @@
 //! comparisons, never truth.
 
 use std::collections::{HashMap, HashSet};
-use std::fs::Metadata;
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, SystemTime};
 
-use crate::fail_point;
+use exchange::{Changed, exchange};
+
+use crate::fs::PathError;
 use crate::fs::beneath::Parent;
-use crate::fs::{PathError, platform, second_of_files, until_next_second};
 use crate::oid::Oid;
+use crate::parallel;
 use crate::pointer::{MAX_POINTER_BYTES, Parsed, Pointer};
 use crate::repo::attributes::LakePaths;
 use crate::repo::index::Index;
-use crate::repo::index_stat::{self, StatChange, StatUpdate};
+use crate::repo::index_stat;
 use crate::repo::{self, BlobId};
 use crate::repo_path::RepoPath;
-use crate::store::fill_journal::{self, Entry, FillLog};
+use crate::store::fill_journal::FillLog;
 use crate::store::materialize::Outcome;
 use crate::store::{self, Presence};
 use crate::transfer::download::Downloads;
 use crate::transfer::report::Activity;
 use crate::workspace::Workspace;
 
-/// How long another git may hold the index.
-const PATIENCE: Duration = Duration::from_secs(5);
+pub mod drop;
+mod exchange;
+
+pub use exchange::recover;
+
 /// Files are put in place by so many threads: the disk and the copying are the bound.
 const THREADS: usize = 4;
-/// git compares so many bytes in about the time that waiting for the next second takes.
-const WORTH_WAITING_BYTES: u64 = 256 << 20;
-
-/// A file of the work tree that is a pointer.
+/// A file of the work tree that is a pointer, or is to become one.
 #[derive(Debug, Clone)]
 pub struct Item {
     /// Where it is.
     pub path: RepoPath,
     /// The blob that the index has there.
     pub blob: BlobId,
-    /// The pointer's text as it lies in the work tree.
+    /// The pointer's text as it lies in the work tree, or is to lie there.
     pub text: Vec<u8>,
     /// The pointer.
     pub pointer: Pointer,
@@ -72,46 +70,6 @@ pub enum Error {
     /// The index cannot be written.
     #[error(transparent)]
     Index(#[from] index_stat::Error),
-}
-
-/// Puts the index right where a process died between filling a file and telling the index.
-///
-/// A file that still is a pointer is left to [`left`]; one that has the content gets its stat data
-/// written, after its bytes were verified. Logs of running processes and of other work trees are left
-/// alone.
-///
-/// # Errors
-/// If the index is locked or cannot be written; running it again is safe.
-pub fn recover(site: &Workspace) -> Result<(), Error> {
-    let Some(work_tree) = site.repo.work_tree() else { return Ok(()) };
-    let (index_path, hash_len) = (site.repo.index_path(), site.repo.hash_len());
-    let logs = fill_journal::read_all(site.store.root())?.into_iter();
-    let logs: Vec<_> = logs.filter(|log| !log.is_running && log.index_path == index_path).collect();
-    if logs.is_empty() {
-        return Ok(());
-    }
-    let index = site.repo.index()?;
-    let mut changes = Vec::new();
-    for entry in logs.iter().flat_map(|log| &log.entries) {
-        let there = index.entry_at(entry.path.as_bytes()).map(|there| there.id);
-        let blob = BlobId::parse_hex(entry.blob.as_bytes()).filter(|blob| there == Some(*blob));
-        let parent = Parent::open(work_tree, &entry.path).ok().flatten();
-        let file = parent.and_then(|parent| parent.open_file().ok());
-        let (Some(id), Some(mut file)) = (blob, file) else { continue };
-        let Ok(metadata) = file.metadata() else { continue };
-        let hashed = crate::digest::hash_reader(&mut file, &[]);
-        if metadata.len() == entry.size && hashed.is_ok_and(|hashed| hashed.oid == entry.oid) {
-            let path = entry.path.clone();
-            changes.push(StatChange { path, id, stat: StatUpdate::Of(metadata) });
-        }
-    }
-    if !changes.is_empty() {
-        index_stat::patch(index_path, hash_len, &changes, PATIENCE)?;
-    }
-    for log in logs {
-        log.remove()?;
-    }
-    Ok(())
 }
 
 /// Finds the files of the work tree that are exactly the pointer that the index has for them.
@@ -185,120 +143,18 @@ pub fn fill(
         report.failures.push((item.path, unavailable[&item.pointer.oid()].clone()));
     }
     if ready.is_empty() {
-        end(site, log);
+        exchange::end(site, log);
         return Ok(report);
     }
-    let log = Some(match log {
-        Some(log) => log,
-        None => write_down(site, &ready)?,
-    });
-    let filled = log.as_ref().map_or(Ok(()), FillLog::sync).map_err(Error::Path);
-    let filled = filled.and_then(|()| fill_between(site, &ready, &mut report));
-    match filled {
-        Ok(Known::Yes) => end(site, log),
-        // `recover` finds out from the log which files the index does not know.
-        Ok(Known::No) => drop(log),
-        Err(error) => {
-            end(site, log);
-            return Err(error);
+    exchange(site, &ready, log, || {
+        let all: Vec<usize> = (0..ready.len()).collect();
+        let (mut filled, damaged) = put_in_place(site, &ready, &all, &mut report);
+        if !damaged.is_empty() {
+            filled.extend(fill_again(site, &ready, damaged, &mut report));
         }
-    }
+        filled
+    })?;
     Ok(report)
-}
-
-/// Whether the index knows what was filled.
-enum Known {
-    Yes,
-    No,
-}
-
-/// Fills, and writes the index before and after; with an error nothing was filled.
-fn fill_between(site: &Workspace, ready: &[Item], report: &mut Report) -> Result<Known, Error> {
-    let (index_path, hash_len) = (site.repo.index_path(), site.repo.hash_len());
-    let change = |item: &Item, stat| StatChange { path: item.path.clone(), id: item.blob, stat };
-    let before: Vec<_> = ready.iter().map(|item| change(item, StatUpdate::SizeZero)).collect();
-    fail_point::reach("fill-begins");
-    index_stat::patch(index_path, hash_len, &before, PATIENCE)?;
-    fail_point::reach("fill-marked");
-    let all: Vec<usize> = (0..ready.len()).collect();
-    let (mut filled, damaged) = put_in_place(site, ready, &all, report);
-    if !damaged.is_empty() {
-        filled.extend(fill_again(site, ready, damaged, report));
-    }
-    fail_point::reach("fill-placed");
-    let after: Vec<_> = settled(site, ready, filled)
-        .into_iter()
-        .map(|(at, metadata)| change(&ready[at], StatUpdate::Of(metadata)))
-        .collect();
-    // Without this step git compares each file once more, and then knows; unless another git has
-    // written down how long the pointers were, just before they were replaced.
-    if let Err(error) = index_stat::patch(index_path, hash_len, &after, PATIENCE) {
-        site.reporter.warn(&format!(
-            "{error}. The next `git status` will take longer; a file that it calls modified by mistake is put right by `git lake pull`."
-        ));
-        return Ok(Known::No);
-    }
-    Ok(Known::Yes)
-}
-
-/// Writes down which files are about to be filled.
-fn write_down(site: &Workspace, items: &[Item]) -> Result<FillLog, PathError> {
-    let mut log = FillLog::begin(site.store.root(), site.repo.index_path())?;
-    let entry = |item: &Item| Entry {
-        blob: item.blob.to_string().into(),
-        oid: item.pointer.oid(),
-        size: item.pointer.size(),
-        path: item.path.clone(),
-    };
-    log.add_all(items.iter().map(entry))?;
-    Ok(log)
-}
-
-/// Removes a log whose files are all looked after.
-fn end(site: &Workspace, log: Option<FillLog>) {
-    if let Some(Err(error)) = log.map(FillLog::end) {
-        site.reporter.warn(&format!("Could not tidy up: {error}"));
-    }
-}
-
-/// Returns the stat data that the index may have: those of files that were written in an earlier
-/// second than they are looked at in now, and not changed since they were filled.
-///
-/// A file that somebody changes within the second of its time of modification, without changing its
-/// size, would look unchanged for ever. Such entries keep size 0, which costs git one comparison;
-/// where that would take long, waiting for the next second is cheaper.
-fn settled(site: &Workspace, items: &[Item], filled: Filled) -> Filled {
-    let look = |filled: Filled| -> (Filled, Filled) {
-        // The second is that of before the look: what changes afterwards gets this one or a later one.
-        let second = second_of_files();
-        let same = filled.into_iter().filter_map(|(at, before)| {
-            let now = look_again(site, &items[at].path, &before)?;
-            Some((at, now))
-        });
-        same.partition(|(_, metadata)| seconds_of(metadata).is_some_and(|then| then < second))
-    };
-    let (mut settled, racy) = look(filled);
-    let racy_bytes: u64 = racy.iter().map(|(_, metadata)| metadata.len()).sum();
-    if racy_bytes >= WORTH_WAITING_BYTES {
-        std::thread::sleep(until_next_second());
-        settled.extend(look(racy).0);
-    }
-    settled
-}
-
-/// Returns the stat data of a file that is as it was left.
-fn look_again(site: &Workspace, path: &RepoPath, before: &Metadata) -> Option<Metadata> {
-    let parent = Parent::open(site.repo.work_tree()?, path).ok()??;
-    let now = parent.open_file().ok()?.metadata().ok()?;
-    let is_same = platform::inode(&now) == platform::inode(before)
-        && now.len() == before.len()
-        && now.modified().ok() == before.modified().ok();
-    is_same.then_some(now)
-}
-
-fn seconds_of(metadata: &Metadata) -> Option<u64> {
-    let since = metadata.modified().ok()?.duration_since(SystemTime::UNIX_EPOCH).ok()?;
-    Some(since.as_secs())
 }
 
 /// Gets the objects into the store; returns those that could not be had, and why.
@@ -331,16 +187,13 @@ pub fn fetch(site: &Workspace, items: &[Item]) -> HashMap<Oid, String> {
     failed
 }
 
-/// New stat data by position in a list of items.
-type Filled = Vec<(usize, Metadata)>;
-
 /// Fetches objects that turned out to be damaged in the store, and fills their files.
 fn fill_again(
     site: &Workspace,
     items: &[Item],
     damaged: Vec<usize>,
     report: &mut Report,
-) -> Filled {
+) -> Changed {
     let wanted: Vec<Item> = damaged.iter().map(|at| items[*at].clone()).collect();
     let unavailable = fetch(site, &wanted);
     let reason = |at: &usize| unavailable.get(&items[*at].pointer.oid());
@@ -364,54 +217,47 @@ fn put_in_place(
     items: &[Item],
     which: &[usize],
     report: &mut Report,
-) -> (Filled, Vec<usize>) {
+) -> (Changed, Vec<usize>) {
     let bytes = which.iter().map(|at| items[*at].pointer.size()).sum();
     site.reporter.expect(Activity::Filling, which.len() as u64, bytes);
     let work_tree = site.repo.work_tree().expect("items lie in one");
     let (store, reporter, cancel) = (&*site.store, &*site.reporter, &site.cancel);
-    let next = AtomicUsize::new(0);
-    let results = Mutex::new((Vec::new(), Vec::new(), Vec::new()));
-    let work = || {
-        while let Some(&at) = which.get(next.fetch_add(1, Ordering::Relaxed)) {
-            let item = &items[at];
-            let (oid, size) = (item.pointer.oid(), item.pointer.size());
-            let advanced = |bytes| {
-                reporter.moved(bytes);
-                !cancel.is_cancelled()
-            };
-            let outcome = match cancel.is_cancelled() {
-                true => Ok(Outcome::Interrupted),
-                false => store.materialize(work_tree, &item.path, &item.text, oid, size, &advanced),
-            };
-            reporter.finished_object();
-            let mut results = results.lock().expect("no holder panics");
-            match outcome {
-                Ok(Outcome::Filled(metadata)) => results.0.push((at, metadata)),
-                // Somebody changed or deleted the file meanwhile: it is theirs.
-                Ok(Outcome::Changed | Outcome::Gone) => {}
-                Ok(Outcome::Interrupted) => results.1.push((at, "Interrupted".to_owned())),
-                Ok(Outcome::NotStored) => {
-                    results.1.push((at, "The object vanished from the store".to_owned()));
-                }
-                Err(error @ store::Error::Damaged { .. }) => {
-                    reporter.warn(&error.to_string());
-                    results.2.push(at);
-                }
-                Err(error) => results.1.push((at, error.to_string())),
-            }
-        }
-    };
-    std::thread::scope(|scope| {
-        for _ in 1..THREADS.min(which.len()) {
-            scope.spawn(work);
-        }
-        work();
+    let outcomes = parallel::map(THREADS, which.len(), |position| {
+        let item = &items[which[position]];
+        let (oid, size) = (item.pointer.oid(), item.pointer.size());
+        let advanced = |bytes| {
+            reporter.moved(bytes);
+            !cancel.is_cancelled()
+        };
+        let outcome = match cancel.is_cancelled() {
+            true => Ok(Outcome::Interrupted),
+            false => store.materialize(work_tree, &item.path, &item.text, oid, size, &advanced),
+        };
+        reporter.finished_object();
+        outcome
     });
     reporter.end();
-    let (filled, failed, damaged) = results.into_inner().expect("no holder panics");
-    report.filled += filled.len();
-    report.bytes += filled.iter().map(|(at, _)| items[*at].pointer.size()).sum::<u64>();
-    let failed = failed.into_iter().map(|(at, reason)| (items[at].path.clone(), reason));
-    report.failures.extend(failed);
+    let (mut filled, mut damaged) = (Changed::new(), Vec::new());
+    for (&at, outcome) in which.iter().zip(outcomes) {
+        let reason = match outcome {
+            Ok(Outcome::Filled(metadata)) => {
+                report.filled += 1;
+                report.bytes += items[at].pointer.size();
+                filled.push((at, metadata));
+                continue;
+            }
+            // Somebody changed or deleted the file meanwhile: it is theirs.
+            Ok(Outcome::Changed | Outcome::Gone) => continue,
+            Ok(Outcome::Interrupted) => "Interrupted".to_owned(),
+            Ok(Outcome::NotStored) => "The object vanished from the store".to_owned(),
+            Err(error @ store::Error::Damaged { .. }) => {
+                reporter.warn(&error.to_string());
+                damaged.push(at);
+                continue;
+            }
+            Err(error) => error.to_string(),
+        };
+        report.failures.push((items[at].path.clone(), reason));
+    }
     (filled, damaged)
 }

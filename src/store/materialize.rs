@@ -49,7 +49,7 @@ impl Store {
         size: u64,
         advanced: &dyn Fn(u64) -> bool,
     ) -> Result<Outcome, Error> {
-        self.replace(work_tree, path, pointer, &|target| {
+        self.replace(work_tree, path, Expected::Text(pointer), &|target| {
             let Some(mut source) = self.open(oid)? else {
                 return Ok(Some(Outcome::NotStored));
             };
@@ -81,7 +81,7 @@ impl Store {
         new: &[u8],
     ) -> Result<Outcome, Error> {
         let shown = || crate::repo_path::join(work_tree, path);
-        let outcome = self.replace(work_tree, path, old, &|target| {
+        let outcome = self.replace(work_tree, path, Expected::Text(old), &|target| {
             target.write_all(new).context(shown())?;
             Ok(None)
         })?;
@@ -93,20 +93,40 @@ impl Store {
         Ok(there.map_or(Outcome::Changed, Outcome::Filled))
     }
 
-    /// Replaces a file that is exactly `expected` by what `write` writes, unless that says how it ended
+    /// Replaces a file by a small text, if nobody has changed the file since it was looked at.
+    ///
+    /// Promises what [`Store::replace_text`] does.
+    ///
+    /// # Errors
+    /// If reading or writing fails.
+    pub fn replace_unchanged(
+        &self,
+        work_tree: &Path,
+        path: &RepoPath,
+        looked_at: &Metadata,
+        new: &[u8],
+    ) -> Result<Outcome, Error> {
+        let shown = || crate::repo_path::join(work_tree, path);
+        self.replace(work_tree, path, Expected::File(looked_at), &|target| {
+            target.write_all(new).context(shown())?;
+            Ok(None)
+        })
+    }
+
+    /// Replaces a file that is what is expected by what `write` writes, unless that says how it ended
     /// without.
     fn replace(
         &self,
         work_tree: &Path,
         path: &RepoPath,
-        expected: &[u8],
+        expected: Expected<'_>,
         write: &dyn Fn(&mut File) -> Result<Option<Outcome>, Error>,
     ) -> Result<Outcome, Error> {
         let shown = crate::repo_path::join(work_tree, path);
         let Some(parent) = Parent::open(work_tree, path).context(&shown)? else {
             return Ok(Outcome::Gone);
         };
-        let Some(before) = pointer_file(&parent, expected).context(&shown)? else {
+        let Some(before) = expected.found(&parent).context(&shown)? else {
             return Ok(Outcome::Changed);
         };
         let tmp = self.tmp_folder()?;
@@ -121,7 +141,7 @@ impl Store {
             staged.as_file().set_modified(modified).context(&shown)?;
         }
         // The user may have saved the file while the copy was made.
-        if !same_file(pointer_file(&parent, expected).context(&shown)?.as_ref(), &before) {
+        if !same_file(expected.found(&parent).context(&shown)?.as_ref(), &before) {
             return Ok(Outcome::Changed);
         }
         fail_point::reach("fill-copied");
@@ -164,6 +184,30 @@ impl Store {
         }
         let is_good = copied == size && (is_verified || hasher.finish().oid == oid);
         Ok(if is_good { Copied::Good } else { Copied::Damaged })
+    }
+}
+
+/// Which file may be replaced.
+#[derive(Clone, Copy)]
+enum Expected<'a> {
+    /// One that is exactly this text.
+    Text(&'a [u8]),
+    /// The one with these stat data.
+    File(&'a Metadata),
+}
+
+impl Expected<'_> {
+    /// Returns the file's stat data if it is the one.
+    fn found(self, parent: &Parent) -> io::Result<Option<Metadata>> {
+        match self {
+            Self::Text(text) => pointer_file(parent, text),
+            Self::File(before) => {
+                let Ok(file) = parent.open_file() else { return Ok(None) };
+                let now = file.metadata()?;
+                Ok(Some(now)
+                    .filter(|now| now.len() == before.len() && same_file(Some(now), before)))
+            }
+        }
     }
 }
 

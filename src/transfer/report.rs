@@ -11,6 +11,8 @@ pub enum Activity {
     Downloading,
     /// Objects become files of the work tree.
     Filling,
+    /// Files are read to see what they are.
+    Checking,
 }
 
 /// Hears about progress. Called from many threads; must not block for long.

@@ -3,6 +3,7 @@
 pub(crate) mod dataset;
 mod lake;
 pub(crate) mod s3;
+mod stat;
 pub(crate) mod stops;
 pub(crate) mod terminal;
 mod trees;
@@ -18,6 +19,7 @@ use std::time::{Duration, Instant};
 use git_lake::oid::Oid;
 
 pub(crate) use lake::Lake;
+pub(crate) use stat::{modified, seconds, wait_for_next_second};
 pub(crate) use trees::{same_trees, tree};
 
 /// Longest time that a test waits for something that another process does.
