@@ -62,7 +62,7 @@ pub struct Workspace {
     throttle: Option<Throttle>,
     repairs: Arc<Mutex<Vec<Owed>>>,
     /// Keeps others from removing objects that this process has looked at.
-    hold: Option<Hold>,
+    hold: Mutex<Option<Hold>>,
     /// How lakes are opened.
     pub reach: Arc<Reach>,
 }
@@ -168,7 +168,7 @@ impl Workspace {
                 HealthRecords::at(store.root()),
                 cancel.clone(),
             )),
-            hold: store.hold(),
+            hold: Mutex::new(store.hold()),
             store: Arc::new(store),
             repairs: Arc::default(),
             throttle: config.max_rate.map(Throttle::new),
@@ -213,9 +213,13 @@ impl Workspace {
         std::mem::take(&mut *self.repairs.lock().expect("no holder panics"))
     }
 
-    /// Lets objects be removed from the store, by this process as well.
-    pub fn release_store(&mut self) {
-        self.hold = None;
+    /// Does something during which objects may be removed from the store, by this process as well.
+    pub fn without_hold<T>(&self, act: impl FnOnce() -> T) -> T {
+        let mut hold = self.hold.lock().expect("no holder panics");
+        *hold = None;
+        let result = act();
+        *hold = self.store.hold();
+        result
     }
 
     /// Asks lakes although other processes gave them up: for commands in which the user asks for transfers.

@@ -35,7 +35,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("dataset", &["transfer"]),
     ("diff", &["workspace", "transfer"]),
     ("import", &["workspace", "transfer", "dataset"]),
-    ("filter", &["workspace", "transfer", "owed", "fill"]),
+    ("filter", &["workspace", "transfer", "owed", "fill", "space"]),
     // Verbs, and what a person sees.
     ("ui", &["transfer"]),
     (

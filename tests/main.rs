@@ -25,6 +25,7 @@ mod help;
 mod imports;
 mod large_files;
 mod layers;
+mod limits;
 mod merge_cases;
 mod merges;
 mod mixed_remotes;

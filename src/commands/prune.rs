@@ -1,10 +1,14 @@
 //! `git lake prune`: objects leave the store.
 
+use std::time::Duration;
+
 use super::report::tell_doubts;
 use super::{Context, Error, Exit, counted};
-use crate::space::prune::{self, Current, Kept, Plan, Tally};
+use crate::space::prune::{self, Kept, Plan, Spared, Tally};
 use crate::ui::size;
 
+/// How long other processes may go on using the store.
+const PATIENCE: Duration = Duration::from_secs(10);
 /// Version of the document that `--json` prints.
 const JSON_VERSION: u64 = 1;
 
@@ -30,18 +34,19 @@ pub struct Args {
 /// # Errors
 /// If it cannot be told what is needed, or an object cannot be removed.
 pub fn run(context: &Context, args: &Args) -> super::Result {
-    let mut site = context.workspace()?;
+    let site = context.workspace()?;
     site.insist();
-    site.release_store();
-    let current = if args.current { Current::Included } else { Current::Spared };
-    let plan = prune::plan(&site, current)?;
+    let plan = prune::plan(&site, if args.current { Spared::Unpushed } else { Spared::Indexed })?;
     let removed = match args.dry_run {
-        true => Tally::of(plan.removals.iter().map(|removal| &removal.stored)),
-        false => prune::carry_out(&site, &plan)?.ok_or_else(|| {
-            Error::Refused(
-                "Other processes use the store of this clone: try again when they are done".into(),
-            )
-        })?,
+        true => plan.tally(),
+        false => {
+            site.without_hold(|| prune::carry_out(&site, &plan, PATIENCE))?.ok_or_else(|| {
+                Error::Refused(
+                    "Other processes use the store of this clone: try again when they are done"
+                        .into(),
+                )
+            })?
+        }
     };
     if args.json {
         context.ui.data(&document(args, &plan, removed).to_string())?;

@@ -7,9 +7,10 @@ use super::report::tell_failures;
 use super::selection::DatasetArgs;
 use super::{Context, Error, Exit, counted};
 use crate::fill;
-use crate::filter::finish;
+use crate::filter::finish::{self, When};
 use crate::owed;
 use crate::sources::select::select;
+use crate::space::limit;
 use crate::ui::size;
 
 /// Fetch what is missing and put content in the place of pointers
@@ -49,9 +50,14 @@ pub fn run(context: &Context, args: &Args) -> super::Result {
     if only.is_none() {
         items.retain(|item| site.config.wants_content(&item.path));
     }
-    let unavailable = fill::fetch(&site, &items);
-    let report = fill::fill(&site, items, &unavailable, None)
-        .map_err(|error| Error::Refused(error.to_string()))?;
+    let mut report = fill::Report::default();
+    for batch in limit::batches(&site, items, |item| item.pointer.size()) {
+        let unavailable = fill::fetch(&site, &batch);
+        report += fill::fill(&site, batch, &unavailable, None)
+            .map_err(|error| Error::Refused(error.to_string()))?;
+        finish::keep_within_limit(&site, When::InBetween);
+    }
+    finish::keep_within_limit(&site, When::AtTheEnd);
     context.ui.status(&format!(
         "{} filled ({}).",
         counted(report.filled, "file", "files"),

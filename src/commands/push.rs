@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{Context, Exit, counted};
-use crate::filter::finish;
+use crate::filter::finish::{self, When};
 use crate::lake_url::SourceUrl;
 use crate::owed::{self, Look};
 use crate::repo::history::{self, FoundBlob, Reach};
@@ -55,6 +55,9 @@ pub fn run(context: &Context, args: &Args) -> super::Result {
     let (report, due) = owed::pay(&site, owed.into_values().collect())?;
     finish::tell(&site, &report, &due);
     owed::settle(&site, Look::Everywhere)?;
+    if report.moved.sent > 0 {
+        finish::make_room(&site, When::AtTheEnd);
+    }
     let there = if report.moved.already > 0 {
         format!(", {} there already", report.moved.already)
     } else {

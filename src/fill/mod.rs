@@ -7,6 +7,7 @@
 //! comparisons, never truth.
 
 use std::collections::{HashMap, HashSet};
+use std::ops::AddAssign;
 
 use exchange::{Changed, exchange};
 
@@ -56,6 +57,14 @@ pub struct Report {
     pub bytes: u64,
     /// Files that are still pointers, and why.
     pub failures: Vec<(RepoPath, String)>,
+}
+
+impl AddAssign for Report {
+    fn add_assign(&mut self, other: Self) {
+        self.filled += other.filled;
+        self.bytes += other.bytes;
+        self.failures.extend(other.failures);
+    }
 }
 
 /// Says why nothing could be filled.

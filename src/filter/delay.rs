@@ -6,7 +6,7 @@ use super::smudge;
 use crate::oid::Oid;
 use crate::pointer::Pointer;
 use crate::repo_path::RepoPath;
-use crate::transfer::download::{Done, Downloads, Failure, Fetched};
+use crate::transfer::download::{Done, Downloads, Failure, Fetched, Wanted};
 use crate::workspace::Workspace;
 
 /// Most objects whose results are taken in at once, and most bytes of content that they may bring.
@@ -25,6 +25,12 @@ pub(super) struct Delay {
     ready: VecDeque<RepoPath>,
     /// What came of objects, until all their paths are answered.
     outcomes: HashMap<Oid, Outcome>,
+    /// Objects whose turn has not come: the store has no room for them all.
+    backlog: VecDeque<Wanted>,
+    /// How many objects are being fetched.
+    pending: usize,
+    /// Bytes of objects whose turn has come, until all their paths are answered.
+    taken_bytes: u64,
 }
 
 struct Outcome {
@@ -55,16 +61,32 @@ impl Delay {
         let paths = self.waiting.entry(oid).or_default();
         paths.push(path.clone());
         if paths.len() == 1 {
-            let downloads = self.downloads.get_or_insert_with(|| Downloads::new(site.transfer()));
-            downloads.submit(smudge::wanted(site, &path, &pointer));
+            self.backlog.push_back(smudge::wanted(site, &path, &pointer));
         }
         self.pointers.insert(path, (bytes, pointer));
+        self.submit(site);
+    }
+
+    /// Begins to fetch what the store has room for, and one object at least.
+    fn submit(&mut self, site: &Workspace) {
+        let room = site.config.storage_limit.map_or(u64::MAX, |limit| limit / 2);
+        while let Some(next) = self.backlog.front() {
+            if self.pending > 0 && self.taken_bytes.saturating_add(next.size) > room {
+                return;
+            }
+            let Some(wanted) = self.backlog.pop_front() else { return };
+            self.pending += 1;
+            self.taken_bytes += wanted.size;
+            let downloads = self.downloads.get_or_insert_with(|| Downloads::new(site.transfer()));
+            downloads.submit(wanted);
+        }
     }
 
     /// Waits until a path can be answered and returns all that can; none when none is left.
     ///
     /// A path whose content could not be had is among them: git would otherwise end with an error.
-    pub(super) fn available(&mut self) -> Vec<RepoPath> {
+    pub(super) fn available(&mut self, site: &Workspace) -> Vec<RepoPath> {
+        self.submit(site);
         if self.ready.is_empty() {
             let mut next = self.downloads.as_mut().and_then(Downloads::wait);
             let (mut count, mut bytes) = (0, 0);
@@ -81,6 +103,7 @@ impl Delay {
     }
 
     fn take(&mut self, done: Done) {
+        self.pending -= 1;
         let paths = self.waiting.remove(&done.oid).unwrap_or_default();
         let result = done.result.map(|fetched| fetched.bytes);
         self.outcomes.insert(done.oid, Outcome { result, paths_left: paths.len() });
@@ -96,7 +119,10 @@ impl Delay {
         };
         outcome.paths_left -= 1;
         let result = match outcome.paths_left {
-            0 => self.outcomes.remove(&oid).map_or(Ok(None), |outcome| outcome.result),
+            0 => {
+                self.taken_bytes = self.taken_bytes.saturating_sub(pointer.size());
+                self.outcomes.remove(&oid).map_or(Ok(None), |outcome| outcome.result)
+            }
             _ => outcome.result.clone(),
         };
         Some(Delayed { bytes, pointer, result })

@@ -12,6 +12,7 @@ use crate::owed;
 use crate::repo::index::Index;
 use crate::repo::{Repo, hooks};
 use crate::repo_path::RepoPath;
+use crate::space::limit;
 use crate::transfer::download::Failure;
 use crate::transfer::upload;
 use crate::workspace::Workspace;
@@ -127,6 +128,40 @@ pub fn sync(site: &Workspace, has_cleaned: bool) {
         }
     } else if has_cleaned && let Err(error) = site.store.sync_recorded() {
         warn(&error.to_string());
+    }
+}
+
+/// When the store is looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum When {
+    /// More is to come.
+    InBetween,
+    /// Nothing more comes from this process.
+    AtTheEnd,
+}
+
+/// Makes room in the store, if it is limited and this process stored much, or is about to end.
+pub fn keep_within_limit(site: &Workspace, when: When) {
+    let taken_in = site.store.taken_in();
+    let is_due = |limit| match when {
+        When::InBetween => taken_in > limit / 4,
+        When::AtTheEnd => taken_in > 0,
+    };
+    if !site.config.storage_limit.is_some_and(is_due) {
+        return;
+    }
+    sync(site, false);
+    make_room(site, when);
+}
+
+/// Makes room in the store, if it is limited.
+pub fn make_room(site: &Workspace, when: When) {
+    match limit::keep(site) {
+        Ok(outcome) if when == When::AtTheEnd && outcome.excess > 0 => {
+            site.reporter.warn(&outcome.to_string());
+        }
+        Ok(_) => {}
+        Err(error) => site.reporter.warn(&format!("Could not make room in the store: {error}")),
     }
 }
 

@@ -7,6 +7,7 @@
 
 use std::collections::{HashMap, HashSet};
 
+use super::finish::{self, When};
 use super::protocol::Request;
 use super::smudge;
 use crate::config::Checkout;
@@ -15,6 +16,7 @@ use crate::oid::Oid;
 use crate::pointer::Pointer;
 use crate::repo::BlobId;
 use crate::repo_path::RepoPath;
+use crate::space::limit;
 use crate::store::Presence;
 use crate::store::fill_journal::{Entry, FillLog};
 use crate::transfer::download::{Downloads, Failure};
@@ -88,13 +90,36 @@ impl<'a> Large<'a> {
         let (oid, size) = (pointer.oid(), pointer.size());
         let path = path.clone();
         log.add(Entry { blob: blob.to_string().into(), oid, size, path: path.clone() })?;
-        let is_stored = matches!(site.store.presence(oid, size), Ok(Presence::Stored));
-        if !is_stored && self.asked.insert(oid) {
-            let downloads = self.downloads.get_or_insert_with(|| Downloads::new(site.transfer()));
-            downloads.submit(smudge::wanted(site, &path, pointer));
+        // A store that is limited may not have room for all of them.
+        if site.config.storage_limit.is_none() {
+            self.fetch(&path, pointer);
         }
         self.items.push(Item { path, blob, text: text.to_vec(), pointer: pointer.clone() });
         Ok(())
+    }
+
+    /// Begins to fetch an object that is not in the store.
+    fn fetch(&mut self, path: &RepoPath, pointer: &Pointer) {
+        let (site, oid) = (self.site, pointer.oid());
+        let is_stored = matches!(site.store.presence(oid, pointer.size()), Ok(Presence::Stored));
+        if !is_stored && self.asked.insert(oid) {
+            let downloads = self.downloads.get_or_insert_with(|| Downloads::new(site.transfer()));
+            downloads.submit(smudge::wanted(site, path, pointer));
+        }
+    }
+
+    /// Waits for what is being fetched; returns what could not be had.
+    fn wait(&mut self) -> HashMap<Oid, Failure> {
+        let mut failures = HashMap::new();
+        if let Some(mut downloads) = self.downloads.take() {
+            while let Some(done) = downloads.wait() {
+                if let Err(failure) = done.result {
+                    failures.insert(done.oid, failure);
+                }
+            }
+            finish::sync(self.site, false);
+        }
+        failures
     }
 
     /// Puts the content in place; git has written its index and only waits for this process.
@@ -103,29 +128,41 @@ impl<'a> Large<'a> {
         if self.items.is_empty() {
             return outcome;
         }
-        let mut failures: HashMap<Oid, Failure> = HashMap::new();
-        if let Some(mut downloads) = self.downloads.take() {
-            while let Some(done) = downloads.wait() {
-                if let Err(failure) = done.result {
-                    failures.insert(done.oid, failure);
-                }
+        let items = std::mem::take(&mut self.items);
+        for batch in limit::batches(self.site, items, |item| item.pointer.size()) {
+            for item in &batch {
+                self.fetch(&item.path, &item.pointer);
             }
-            super::finish::sync(self.site, false);
-        }
-        let (lost, ready): (Vec<Item>, Vec<Item>) =
-            self.items.into_iter().partition(|item| failures.contains_key(&item.pointer.oid()));
-        for item in lost {
-            outcome.missing.push((item.path, failures[&item.pointer.oid()].clone()));
-        }
-        let paths: Vec<RepoPath> = ready.iter().map(|item| item.path.clone()).collect();
-        match fill::fill(self.site, ready, &HashMap::new(), self.log) {
-            Ok(report) => outcome.unfilled = report.failures,
-            // Nothing was touched: the files are pointers, and git knows them as such.
-            Err(error) => {
-                let reason = error.to_string();
-                outcome.unfilled = paths.into_iter().map(|path| (path, reason.clone())).collect();
-            }
+            let failures = self.wait();
+            // The first log has the files of all batches.
+            let log = self.log.take();
+            put_in_place(self.site, batch, log, &failures, &mut outcome);
+            finish::keep_within_limit(self.site, When::InBetween);
+            self.asked.clear();
         }
         outcome
+    }
+}
+
+fn put_in_place(
+    site: &Workspace,
+    items: Vec<Item>,
+    log: Option<FillLog>,
+    failures: &HashMap<Oid, Failure>,
+    outcome: &mut Outcome,
+) {
+    let (lost, ready): (Vec<Item>, Vec<Item>) =
+        items.into_iter().partition(|item| failures.contains_key(&item.pointer.oid()));
+    for item in lost {
+        outcome.missing.push((item.path, failures[&item.pointer.oid()].clone()));
+    }
+    let paths: Vec<RepoPath> = ready.iter().map(|item| item.path.clone()).collect();
+    match fill::fill(site, ready, &HashMap::new(), log) {
+        Ok(report) => outcome.unfilled.extend(report.failures),
+        // Nothing was touched: the files are pointers, and git knows them as such.
+        Err(error) => {
+            let reason = error.to_string();
+            outcome.unfilled.extend(paths.into_iter().map(|path| (path, reason.clone())));
+        }
     }
 }

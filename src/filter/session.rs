@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::clean::{Chunks, Cleaner, Emitted};
 use super::delay::{Delay, Delayed};
-use super::finish::{self, Summary};
+use super::finish::{self, Summary, When};
 use super::large::Large;
 use super::protocol::{Command, Connection, Request, Status};
 use super::smudge::{self, Blob, Content};
@@ -91,6 +91,7 @@ pub fn serve(
     }
     let emitted: Vec<Emitted> = cleaner.emitted;
     finish::finish(&site, &emitted, &summary);
+    finish::keep_within_limit(&site, When::AtTheEnd);
     match outcome {
         // git went away in the middle: everything that it may hold is safe by now.
         Err(error) if is_gone(&error) => Ok(()),
@@ -179,7 +180,8 @@ impl<R: Read, W: Write> Session<'_, R, W> {
 
     fn serve_one(&mut self, request: Request) -> io::Result<()> {
         if request.command == Command::ListAvailableBlobs {
-            let paths = self.delay.available();
+            let paths = self.delay.available(self.site);
+            finish::keep_within_limit(self.site, When::InBetween);
             return self.connection.answer_list(paths.iter().map(RepoPath::as_bytes));
         }
         let Some(path) = RepoPath::parse(&request.path) else {

@@ -4,5 +4,6 @@
 //! has named it for two weeks. Plans are values; carrying one out looks again, under the store's lock.
 
 pub mod drop;
+pub mod limit;
 pub mod needs;
 pub mod prune;

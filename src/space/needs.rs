@@ -50,42 +50,67 @@ pub struct Need {
     pub named: Named,
 }
 
-/// Finds out who names which of the objects.
-///
-/// # Errors
-/// If anything could not be read: what is not known to be named is not known to be free.
-pub fn find(site: &Workspace, stored: &HashMap<Oid, Stored>) -> Result<HashMap<Oid, Need>, Error> {
-    let mut found = Finder { site, stored, needs: HashMap::new(), known: HashMap::new() };
-    // First the claims: one that is settled while this goes on is in git by then.
-    let Claims { tentative, owed } = site.queue.read()?;
-    for record in tentative {
-        let pointer = match BlobId::parse_hex(record.blob.as_bytes()) {
-            // git's database may not have it yet.
-            Some(blob) => site.pointer_of(blob)?.map(|(_, pointer)| pointer),
-            None => None,
-        };
-        let object = match &pointer {
-            Some(pointer) => Some(Object::of(site, &record.path, pointer)),
-            None => stored.get(&record.oid).map(|stored| Object {
-                oid: stored.oid,
-                size: stored.size,
-                sources: Vec::new(),
-            }),
-        };
-        if let Some(object) = object {
-            found.claim(object, record.path);
+/// The objects of the store, and who names them.
+#[derive(Debug)]
+pub struct Needs {
+    stored: HashMap<Oid, Stored>,
+    by_oid: HashMap<Oid, Need>,
+    /// Whether git here has every pointer that may name an object.
+    are_complete: bool,
+}
+
+impl Needs {
+    /// Finds out what is in the store and who names it.
+    ///
+    /// # Errors
+    /// If anything could not be read: what is not known to be named is not known to be free.
+    pub fn find(site: &Workspace) -> Result<Self, Error> {
+        let mut stored: HashMap<Oid, Stored> = HashMap::new();
+        site.store.for_each_object(&mut |one| {
+            stored.insert(one.oid, one);
+            Ok::<_, PathError>(())
+        })?;
+        let mut found =
+            Finder { site, stored: &stored, needs: HashMap::new(), known: HashMap::new() };
+        // First the claims: one that is settled while this goes on is in git by then.
+        found.claims()?;
+        for reach in [Reach::RefsAndReflogs, Reach::Refs, Reach::Indices, Reach::Pushed] {
+            for blob in history::blobs_reachable(&site.repo, reach)? {
+                found.name(blob, reach)?;
+            }
         }
+        let by_oid = found.needs;
+        // rev-list passes over what a partial clone left on the server.
+        Ok(Self { stored, by_oid, are_complete: !site.repo.is_partial() })
     }
-    for record in owed {
-        let object = Object { oid: record.oid, size: record.size, sources: Vec::new() };
-        found.claim(object, record.path);
+
+    /// Returns who names an object; `None` if nothing does.
+    pub fn of(&self, oid: Oid) -> Option<&Need> {
+        self.by_oid.get(&oid)
     }
-    for reach in [Reach::RefsAndReflogs, Reach::Refs, Reach::Indices, Reach::Pushed] {
-        for blob in history::blobs_reachable(&site.repo, reach)? {
-            found.name(blob, reach)?;
-        }
+
+    /// Returns false if pointers may name objects that are not known here.
+    pub fn are_complete(&self) -> bool {
+        self.are_complete
     }
-    Ok(found.needs)
+
+    /// Returns the objects that something of this kind names.
+    pub fn objects(&self, is_meant: impl Fn(&Need) -> bool) -> impl Iterator<Item = Object> {
+        self.by_oid.values().filter(move |need| is_meant(need)).map(|need| need.object.clone())
+    }
+
+    /// Returns the objects that have claims.
+    pub fn claimed(&self) -> impl Iterator<Item = Oid> {
+        let claimed = self.by_oid.values().filter(|need| need.named.by_claim);
+        claimed.map(|need| need.object.oid)
+    }
+
+    /// Returns what is in the store, what nobody used for the longest time first.
+    pub fn stored_by_use(&self) -> Vec<Stored> {
+        let mut stored: Vec<Stored> = self.stored.values().copied().collect();
+        stored.sort_unstable_by_key(|stored| (stored.used, stored.oid));
+        stored
+    }
 }
 
 struct Finder<'a> {
@@ -97,6 +122,30 @@ struct Finder<'a> {
 }
 
 impl Finder<'_> {
+    fn claims(&mut self) -> Result<(), Error> {
+        let Claims { tentative, owed } = self.site.queue.read()?;
+        for record in tentative {
+            let pointer = match BlobId::parse_hex(record.blob.as_bytes()) {
+                // git's database may not have it yet.
+                Some(blob) => self.site.pointer_of(blob)?.map(|(_, pointer)| pointer),
+                None => None,
+            };
+            let object = match (&pointer, self.stored.get(&record.oid)) {
+                (_, None) => continue,
+                (Some(pointer), Some(_)) => Object::of(self.site, &record.path, pointer),
+                (None, Some(stored)) => {
+                    Object { oid: stored.oid, size: stored.size, sources: Vec::new() }
+                }
+            };
+            self.claim(object, record.path);
+        }
+        for record in owed {
+            let object = Object { oid: record.oid, size: record.size, sources: Vec::new() };
+            self.claim(object, record.path);
+        }
+        Ok(())
+    }
+
     fn claim(&mut self, object: Object, path: RepoPath) {
         if self.stored.contains_key(&object.oid) {
             let need = self.need(object, path);

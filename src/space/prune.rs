@@ -1,29 +1,29 @@
 //! Objects that may leave the store.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
 
-use super::needs::{self, Error, Need};
+use super::needs::{Error, Named, Needs};
 use crate::copies::{self, Copies, Object};
 use crate::fs::PathError;
 use crate::lake_url::LakeUrl;
 use crate::oid::Oid;
 use crate::repo_path::RepoPath;
-use crate::store::gc::{Stored, Sweep};
+use crate::store::gc::Stored;
 use crate::workspace::Workspace;
 
 /// An object that nothing names goes when nobody has used it for this long, in seconds.
 const FORGOTTEN_AFTER_SECONDS: u64 = 14 * 24 * 60 * 60;
-/// How long other processes may go on using the store.
-const PATIENCE: Duration = Duration::from_secs(10);
 
-/// What becomes of objects that an index names.
+/// What stays although lakes are sure to hold it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Current {
-    /// They stay: switching branches back and forth needs no lake.
-    Spared,
-    /// They go like any others.
-    Included,
+pub enum Spared {
+    /// What the index of a work tree names, and [`Self::Unpushed`]: switching back and forth needs no lake.
+    Indexed,
+    /// What only stashes and commits name that no remote of git has.
+    Unpushed,
+    /// Nothing.
+    Nothing,
 }
 
 /// Why an object stays.
@@ -69,13 +69,6 @@ impl Tally {
         self.objects += 1;
         self.bytes += stored.size;
     }
-
-    /// Counts objects.
-    pub fn of<'a>(objects: impl IntoIterator<Item = &'a Stored>) -> Self {
-        let mut tally = Self::default();
-        objects.into_iter().for_each(|stored| tally.add(stored));
-        tally
-    }
 }
 
 /// What would go and what would stay.
@@ -89,101 +82,98 @@ pub struct Plan {
     pub unproven: Vec<RepoPath>,
     /// Why lakes could not be asked.
     pub doubts: BTreeMap<LakeUrl, String>,
+    tally: Tally,
     /// What had a claim when the plan was made.
     claimed: HashSet<Oid>,
+}
+
+impl Plan {
+    /// Returns how much would go.
+    pub fn tally(&self) -> Tally {
+        self.tally
+    }
+
+    /// Plans nothing yet.
+    pub(super) fn new(needs: &Needs) -> Self {
+        Self { claimed: needs.claimed().collect(), ..Self::default() }
+    }
+
+    /// Decides about an object.
+    pub(super) fn add(
+        &mut self,
+        needs: &Needs,
+        stored: Stored,
+        spared: Spared,
+        copies: &Copies,
+        min_copies: usize,
+    ) {
+        let need = needs.of(stored.oid);
+        let kept = match need {
+            None if stored.unused_seconds() < FORGOTTEN_AFTER_SECONDS => Some(Kept::Recent),
+            None if !needs.are_complete() => Some(Kept::Unknown),
+            None => None,
+            Some(need) => spared.keeps(need.named).or_else(|| {
+                // What lies here may be something else than what the pointer means.
+                let is_it = stored.size == need.object.size;
+                let is_sure = is_it && copies.are_enough(stored.oid, min_copies);
+                (!is_sure).then_some(Kept::Unproven)
+            }),
+        };
+        if kept == Some(Kept::Unproven) {
+            self.unproven.extend(need.map(|need| need.path.clone()));
+        }
+        match kept {
+            Some(kept) => self.kept.entry(kept).or_default().add(&stored),
+            None => {
+                self.tally.add(&stored);
+                self.removals.push(Removal { stored, is_named: need.is_some() });
+            }
+        }
+    }
+}
+
+impl Spared {
+    /// Says why an object stays, whatever lakes hold.
+    fn keeps(self, named: Named) -> Option<Kept> {
+        if self == Self::Indexed && named.by_index {
+            Some(Kept::Indexed)
+        } else if self != Self::Nothing && named.by_refs && !named.by_pushed {
+            Some(Kept::Unpushed)
+        } else {
+            None
+        }
+    }
 }
 
 /// Finds out what may go. Asks lakes; removes nothing.
 ///
 /// # Errors
 /// If it cannot be told what is needed.
-pub fn plan(site: &Workspace, current: Current) -> Result<Plan, Error> {
-    let mut stored: HashMap<Oid, Stored> = HashMap::new();
-    site.store.for_each_object(&mut |one| {
-        stored.insert(one.oid, one);
-        Ok::<_, PathError>(())
-    })?;
-    let needs = needs::find(site, &stored)?;
-    let candidates: Vec<&Need> =
-        needs.values().filter(|need| spared(need, current).is_none()).collect();
-    let objects: Vec<Object> = candidates.iter().map(|need| need.object.clone()).collect();
-    let copies = copies::confirm(site, &objects, site.config.min_copies)?;
-    let rules = Rules {
-        current,
-        min_copies: site.config.min_copies,
-        // rev-list passes over what was left on the server.
-        has_all_pointers: !site.repo.is_partial(),
-    };
-    let mut plan = decide(stored.into_values(), &needs, &copies, rules);
+pub fn plan(site: &Workspace, spared: Spared) -> Result<Plan, Error> {
+    let needs = Needs::find(site)?;
+    let objects: Vec<Object> = needs.objects(|need| spared.keeps(need.named).is_none()).collect();
+    let min_copies = site.config.min_copies;
+    let copies = copies::confirm(site, &objects, min_copies)?;
+    let mut plan = Plan::new(&needs);
+    for stored in needs.stored_by_use() {
+        plan.add(&needs, stored, spared, &copies, min_copies);
+    }
+    plan.unproven.sort_unstable();
     plan.doubts = copies.reasons;
     Ok(plan)
 }
 
-/// Says why an object that something names stays, whatever lakes hold.
-fn spared(need: &Need, current: Current) -> Option<Kept> {
-    let named = need.named;
-    if named.by_index && current == Current::Spared {
-        Some(Kept::Indexed)
-    } else if named.by_refs && !named.by_pushed {
-        Some(Kept::Unpushed)
-    } else {
-        None
-    }
-}
-
-#[derive(Clone, Copy)]
-struct Rules {
-    current: Current,
-    min_copies: usize,
-    has_all_pointers: bool,
-}
-
-fn decide(
-    stored: impl Iterator<Item = Stored>,
-    needs: &HashMap<Oid, Need>,
-    copies: &Copies,
-    rules: Rules,
-) -> Plan {
-    let mut plan = Plan::default();
-    for stored in stored {
-        let need = needs.get(&stored.oid);
-        let kept = match need {
-            None if stored.unused_seconds() < FORGOTTEN_AFTER_SECONDS => Some(Kept::Recent),
-            None if !rules.has_all_pointers => Some(Kept::Unknown),
-            None => None,
-            Some(need) => spared(need, rules.current).or_else(|| {
-                // What lies here may be something else than what the pointer means.
-                let is_it = stored.size == need.object.size;
-                let is_sure = is_it && copies.are_enough(stored.oid, rules.min_copies);
-                (!is_sure).then_some(Kept::Unproven)
-            }),
-        };
-        if kept == Some(Kept::Unproven) {
-            plan.unproven.extend(need.map(|need| need.path.clone()));
-        }
-        match kept {
-            Some(kept) => plan.kept.entry(kept).or_default().add(&stored),
-            None => plan.removals.push(Removal { stored, is_named: need.is_some() }),
-        }
-    }
-    plan.claimed = needs.values().filter(|n| n.named.by_claim).map(|n| n.object.oid).collect();
-    plan.removals.sort_unstable_by_key(|removal| (removal.stored.used, removal.stored.oid));
-    plan.unproven.sort_unstable();
-    plan
-}
-
-/// Removes what the plan says, except for what came into use since; `None` if others use the store.
+/// Removes what the plan says, except for what came into use since; `None` if others still use the store
+/// after `patience`.
 ///
 /// # Errors
 /// If an object cannot be removed, or the queue cannot be read.
-pub fn carry_out(site: &Workspace, plan: &Plan) -> Result<Option<Tally>, PathError> {
-    match site.store.sweep(PATIENCE)? {
-        Some(sweep) => remove(site, plan, &sweep).map(Some),
-        None => Ok(None),
-    }
-}
-
-fn remove(site: &Workspace, plan: &Plan, sweep: &Sweep<'_>) -> Result<Tally, PathError> {
+pub fn carry_out(
+    site: &Workspace,
+    plan: &Plan,
+    patience: Duration,
+) -> Result<Option<Tally>, PathError> {
+    let Some(sweep) = site.store.sweep(patience)? else { return Ok(None) };
     let claims = site.queue.read()?;
     let tentative = claims.tentative.iter().map(|record| record.oid);
     let claimed = tentative.chain(claims.owed.iter().map(|record| record.oid));
@@ -197,5 +187,5 @@ fn remove(site: &Workspace, plan: &Plan, sweep: &Sweep<'_>) -> Result<Tally, Pat
             removed.add(stored);
         }
     }
-    Ok(removed)
+    Ok(Some(removed))
 }

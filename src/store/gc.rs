@@ -101,6 +101,7 @@ impl Store {
             }
             std::thread::sleep(LOCK_TRIED_EVERY);
         }
+        self.forget_usage();
         fail_point::reach("gc-locked");
         Ok(Some(Sweep { store: self, lock }))
     }
@@ -166,6 +167,8 @@ impl Sweep<'_> {
             return Ok(false);
         }
         if_exists(std::fs::remove_file(&path)).context(&path)?;
+        // If it was this process's own, there is nothing left to sync.
+        self.store.unsynced.lock().expect("no holder panics").remove(&stored.oid);
         fail_point::reach("gc-removed");
         Ok(true)
     }

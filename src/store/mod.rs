@@ -13,6 +13,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::fs::{File, Metadata};
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicU64;
 use std::sync::{Mutex, Once};
 use std::time::Duration;
 
@@ -33,6 +34,7 @@ pub mod servers;
 pub mod stage;
 mod unsynced;
 pub mod uploads;
+mod usage;
 
 /// Staged files that nobody published for this long belong to processes that died.
 const STALE_AFTER: Duration = Duration::from_secs(24 * 60 * 60);
@@ -70,6 +72,8 @@ pub struct Store {
     changed_folders: Mutex<BTreeSet<PathBuf>>,
     /// Objects that this process verified, with the file's stamp at that time.
     verified: Mutex<HashMap<Oid, Stamp>>,
+    /// How many bytes this process has stored and not told [`Store::usage`].
+    taken_in: AtomicU64,
     /// Done before the first object is taken in from outside.
     partials_swept: Once,
 }
@@ -109,6 +113,7 @@ impl Store {
             unsynced: Mutex::default(),
             changed_folders: Mutex::default(),
             verified: Mutex::default(),
+            taken_in: AtomicU64::new(0),
             partials_swept: Once::new(),
         }
     }

@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::{self, Write};
 use std::path::Path;
+use std::sync::atomic::Ordering;
 
 use tempfile::NamedTempFile;
 
@@ -111,6 +112,7 @@ impl<'a> StagedObject<'a> {
             self.store.create_folders(target.parent().expect("an object lies in a folder"))?;
             crate::fs::publish(failed.file, &target)?;
         }
+        self.store.taken_in.fetch_add(metadata.len(), Ordering::Relaxed);
         let inode = platform::inode(&metadata);
         self.store.unsynced.lock().expect("no holder panics").insert(oid, inode);
         self.store.note_verified(oid, &metadata);
