@@ -5,7 +5,7 @@
 //! lake, no process.
 
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use crate::config::accepted::Accepted;
@@ -35,7 +35,7 @@ use crate::transfer::download::Wanted;
 use crate::transfer::lakes::Lakes;
 use crate::transfer::rate::Throttle;
 use crate::transfer::reach::Reach;
-use crate::transfer::report::Reporter;
+use crate::transfer::report::{Reporter, with_causes};
 use crate::transfer::{Cancel, Transfer, retry};
 
 /// A clone and what belongs to it.
@@ -82,6 +82,17 @@ pub enum Error {
     /// A file.
     #[error(transparent)]
     Path(#[from] PathError),
+    /// The folder that clones keep their objects in.
+    #[error(
+        "Could not use the store in `{}`, which git config `lake.storage` names: make the folder, or mount it",
+        .folder.display()
+    )]
+    Storage {
+        /// The folder.
+        folder: PathBuf,
+        /// Why not.
+        source: PathError,
+    },
 }
 
 /// What is kept about lakes in buckets.
@@ -112,6 +123,10 @@ impl Notes for LakeNotes {
 impl GitConfig for Repo {
     fn string(&self, key: &str) -> Option<String> {
         self.config_string(key)
+    }
+
+    fn path(&self, key: &str) -> Option<PathBuf> {
+        self.config_path(key)
     }
 
     fn strings(&self, key: &str) -> Vec<String> {
@@ -150,7 +165,21 @@ impl Workspace {
             (Unknown::Refuse, mut wrong) => wrong.next().map_or(Ok(()), Err)?,
             (Unknown::PassOver, wrong) => warnings.extend(wrong.map(|error| error.to_string())),
         }
-        let store = Store::at(repo.common_dir());
+        let alone = Store::at(repo.common_dir());
+        let store = match &config.storage {
+            None => alone,
+            Some(folder) => match (alone.joining(folder), unknown) {
+                (Ok(store), _) => store,
+                (Err(source), Unknown::Refuse) => {
+                    return Err(Error::Storage { folder: folder.clone(), source });
+                }
+                (Err(source), Unknown::PassOver) => {
+                    let error = Error::Storage { folder: folder.clone(), source };
+                    warnings.push(with_causes(&error) + ". Objects stay in this clone.");
+                    Store::at(repo.common_dir())
+                }
+            },
+        };
         let helpers = Helpers::of(&repo);
         let helpers = move |host: &_, plain_http| helpers.server(host, plain_http);
         let hosts = Arc::new(Hosts::new(config.clone(), Some(Box::new(helpers))));
@@ -237,11 +266,7 @@ impl Workspace {
     /// # Errors
     /// If the blob cannot be read.
     pub fn pointer_of(&self, blob: BlobId) -> Result<Option<(Vec<u8>, Pointer)>, repo::Error> {
-        let bytes = self.repo.read_blob(blob, MAX_POINTER_BYTES as u64)?.into_content();
-        Ok(bytes.and_then(|bytes| {
-            let pointer = Parsed::of(&bytes).pointer()?;
-            Some((bytes, pointer))
-        }))
+        pointer_of(&self.repo, blob)
     }
 
     /// Returns which remotes data may go to, recording those of the settings at the first use.
@@ -341,6 +366,18 @@ impl Workspace {
             }
         }
     }
+}
+
+/// Reads a blob of any repository and returns the pointer that it holds, with its very bytes.
+///
+/// # Errors
+/// If the blob cannot be read.
+pub fn pointer_of(repo: &Repo, blob: BlobId) -> Result<Option<(Vec<u8>, Pointer)>, repo::Error> {
+    let bytes = repo.read_blob(blob, MAX_POINTER_BYTES as u64)?.into_content();
+    Ok(bytes.and_then(|bytes| {
+        let pointer = Parsed::of(&bytes).pointer()?;
+        Some((bytes, pointer))
+    }))
 }
 
 fn parse_blob(repo: &Repo, blob: BlobId) -> Result<Settings, SettingsError> {

@@ -62,6 +62,7 @@ mod s3_tls;
 mod s3_trust;
 mod s3_unfinished;
 mod settings;
+mod shared_store;
 mod sizes;
 mod stability;
 mod surroundings;

@@ -142,14 +142,6 @@ fn a_wrong_value_in_gits_configuration_stops_only_commands() {
 }
 
 #[test]
-fn a_shared_store_is_refused_for_now() {
-    let env = TestEnv::new();
-    let (repo, _lake) = repo(&env);
-    repo.git(["config", "lake.storage", "/somewhere"]);
-    repo.git_fails(1, ["lake", "status"]).says("lake.storage");
-}
-
-#[test]
 fn init_refuses_a_lake_that_is_a_file() {
     let env = TestEnv::new();
     let repo = env.repo("work");

@@ -23,6 +23,7 @@ pub fn run(context: &Context, _: &Args) -> super::Result {
     print("work-tree", work_tree.unwrap_or_default())?;
     print("git-dir", site.repo.git_dir().display().to_string())?;
     print("store", site.store.root().display().to_string())?;
+    print("objects", site.store.objects_root().display().to_string())?;
     let jobs = site.config.jobs.map_or_else(|| "default".to_owned(), |jobs| jobs.to_string());
     print("jobs", jobs)?;
     print("upload", format!("{:?}", site.config.upload_at).to_lowercase())?;

@@ -1,11 +1,14 @@
 //! `git lake prune`: objects leave the store.
 
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::report::tell_doubts;
 use super::{Context, Error, Exit, counted};
+use crate::space::needs;
 use crate::space::prune::{self, Kept, Plan, Spared, Tally};
 use crate::ui::size;
+use crate::workspace::Workspace;
 
 /// How long other processes may go on using the store.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -21,6 +24,9 @@ pub struct Args {
     /// Also what the index names
     #[arg(long)]
     current: bool,
+    /// Forget a clone that shared the store and is gone, by its git folder, and prune
+    #[arg(long, value_name = "FOLDER")]
+    forget: Option<PathBuf>,
     /// Say what would go, and remove nothing
     #[arg(short = 'n', long)]
     dry_run: bool,
@@ -36,6 +42,9 @@ pub struct Args {
 pub fn run(context: &Context, args: &Args) -> super::Result {
     let site = context.workspace()?;
     site.insist();
+    if let Some(folder) = &args.forget {
+        forget(&site, folder)?;
+    }
     let plan = prune::plan(&site, if args.current { Spared::Unpushed } else { Spared::Indexed })?;
     let removed = match args.dry_run {
         true => plan.tally(),
@@ -54,8 +63,24 @@ pub fn run(context: &Context, args: &Args) -> super::Result {
         tell(context, args, &plan, removed)?;
     }
     // What no lake holds yet stays, as it should; what could not be asked for is another matter.
-    let is_in_doubt = plan.kept.contains_key(&Kept::Unproven) && !plan.doubts.is_empty();
+    let is_in_doubt = plan.kept.contains_key(&Kept::Unproven) && !plan.doubts.is_empty()
+        || !plan.unreadable.is_empty();
     Ok(if is_in_doubt { Exit::Incomplete } else { Exit::Done })
+}
+
+/// Takes a clone that is no repository any more out of the list of those that share the store.
+fn forget(site: &Workspace, folder: &Path) -> Result<(), Error> {
+    let sharers = site.store.sharers()?.into_iter();
+    let mut meant = sharers.filter(|sharer| Path::new(&sharer.display()) == folder).peekable();
+    if meant.peek().is_none() {
+        let folder = folder.display();
+        return Err(Error::Refused(format!("No other clone at `{folder}` shares this store")));
+    }
+    if needs::clone_at(folder).is_ok() {
+        let folder = folder.display();
+        return Err(Error::Refused(format!("`{folder}` is a repository: what it needs stays")));
+    }
+    meant.try_for_each(|sharer| Ok(sharer.forget()?))
 }
 
 fn tell(context: &Context, args: &Args, plan: &Plan, removed: Tally) -> Result<(), Error> {
@@ -68,6 +93,12 @@ fn tell(context: &Context, args: &Args, plan: &Plan, removed: Tally) -> Result<(
     for (kept, Tally { objects, bytes }) in &plan.kept {
         let count = counted(*objects, "object", "objects");
         context.ui.status(&format!("{count} kept that {kept} ({}).", size::human(*bytes)));
+    }
+    for (sharer, reason) in &plan.unreadable {
+        let clone = sharer.display();
+        context.ui.warning(&format!(
+            "Could not find out what the clone at `{clone}` needs: {reason}. If it is gone: `git lake prune --forget '{clone}'`"
+        ));
     }
     tell_doubts(context, &plan.doubts);
     let count = counted(removed.objects, "object", "objects");
@@ -97,14 +128,19 @@ fn document(args: &Args, plan: &Plan, removed: Tally) -> serde_json::Value {
         .iter()
         .map(|(url, why)| serde_json::json!({ "url": url.to_string(), "error": why }))
         .collect();
+    let unreadable: Vec<_> = plan
+        .unreadable
+        .iter()
+        .map(|(sharer, why)| serde_json::json!({ "clone": sharer.display(), "error": why }))
+        .collect();
     serde_json::json!({
         "version": JSON_VERSION, "dry_run": args.dry_run, "removals": removals,
         "removed": removed.objects, "removed_bytes": removed.bytes,
         "kept": {
             "indexed": tally(Kept::Indexed), "unpushed": tally(Kept::Unpushed),
             "unproven": tally(Kept::Unproven), "recent": tally(Kept::Recent),
-            "unknown": tally(Kept::Unknown),
+            "unknown": tally(Kept::Unknown), "shared": tally(Kept::Shared),
         },
-        "unproven": unproven, "unasked": doubts,
+        "unproven": unproven, "unasked": doubts, "unreadable": unreadable,
     })
 }

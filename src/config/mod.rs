@@ -14,6 +14,7 @@ pub mod patterns;
 pub mod routes;
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use file::{Remote, Settings};
 use patterns::{PatternError, Patterns};
@@ -74,6 +75,8 @@ pub struct Config {
     pub max_rate: Option<u64>,
     /// `lake.minCopies`: how many remotes must hold an object before it may go from here.
     pub min_copies: usize,
+    /// `lake.storage`: a folder in which clones keep their objects together.
+    pub storage: Option<PathBuf>,
     /// `lake.storageLimit`: most bytes that the store should hold; `None` for any number.
     pub storage_limit: Option<u64>,
     /// `lake.repair`: whether objects that a lake has lost are uploaded to it again.
@@ -127,15 +130,14 @@ pub enum Error {
         /// Why.
         source: PatternError,
     },
-    /// A setting that would be unsafe.
-    #[error("git config `lake.storage` is set, but clones cannot share a store yet: unset it")]
-    Storage,
 }
 
 /// git's configuration, as far as git-lake asks for it.
 pub trait GitConfig {
     /// Returns the last value of a key such as `lake.jobs`.
     fn string(&self, key: &str) -> Option<String>;
+    /// Returns the path that a key names, with `~` expanded.
+    fn path(&self, key: &str) -> Option<PathBuf>;
     /// Returns all values of a key.
     fn strings(&self, key: &str) -> Vec<String>;
     /// Returns the names of subsections, as `team` in `lake.team.upload`.
@@ -163,9 +165,6 @@ impl Config {
                 preferred.push(remote.name.clone());
             }
         }
-        if git.string("lake.storage").is_some() {
-            reader.warnings.push(Error::Storage);
-        }
         let skip = env::is_on("GIT_LAKE_SKIP_SMUDGE");
         let ways = [("pointer", Checkout::Pointer), ("inband", Checkout::InBand)];
         let checkout = reader.choice("lake.checkout", &ways, "`inband` or `pointer`");
@@ -185,6 +184,7 @@ impl Config {
             jobs: reader.jobs(),
             max_rate: reader.size("lake.maxRate").filter(|rate| *rate > 0),
             min_copies: reader.min_copies().unwrap_or(1),
+            storage: reader.storage(),
             storage_limit: reader.size("lake.storageLimit").filter(|limit| *limit > 0),
             repair: reader.flag("lake.repair").unwrap_or(false),
             install_hooks: reader.flag("lake.installHooks").unwrap_or(true),
@@ -257,6 +257,15 @@ impl Reader<'_> {
         let value = self.git.string("lake.minCopies")?;
         let copies = value.parse().ok().filter(|copies| *copies >= 1);
         copies.or_else(|| self.wrong("lake.minCopies", value, "a number from 1 on"))
+    }
+
+    fn storage(&mut self) -> Option<PathBuf> {
+        let key = "lake.storage";
+        let path = self.git.path(key).filter(|path| !path.as_os_str().is_empty())?;
+        match path.is_absolute() {
+            true => Some(path),
+            false => self.wrong(key, path.display().to_string(), "an absolute path"),
+        }
     }
 
     fn part_size(&mut self) -> Option<u64> {
@@ -348,6 +357,10 @@ pub(crate) mod tests {
     impl GitConfig for FakeGit {
         fn string(&self, key: &str) -> Option<String> {
             self.0.get(key).map(|value| (*value).to_owned())
+        }
+
+        fn path(&self, key: &str) -> Option<PathBuf> {
+            self.string(key).map(PathBuf::from)
         }
 
         fn strings(&self, key: &str) -> Vec<String> {

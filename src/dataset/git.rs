@@ -137,7 +137,10 @@ impl GitInput {
         place: Place,
         folder: &Path,
     ) -> Result<Vec<Found>, Error> {
-        let store = Store::at(self.repo.common_dir());
+        let mut store = Store::at(self.repo.common_dir());
+        if let Some(folder) = &site.config.storage {
+            store = store.sharing(folder);
+        }
         let mut found = Vec::new();
         for entry in entries {
             let is_item = match place {

@@ -5,6 +5,7 @@
 //! dataset has no place for it, and the next run asks the lakes.
 
 use std::path::Path;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use tempfile::TempDir;
@@ -40,6 +41,11 @@ pub struct Site {
 }
 
 impl GitConfig for UserConfig {
+    fn path(&self, key: &str) -> Option<PathBuf> {
+        // Only the store of a clone is named by a path, and there is none here.
+        self.string(key).map(PathBuf::from)
+    }
+
     fn string(&self, key: &str) -> Option<String> {
         self.string(key)
     }

@@ -1,16 +1,20 @@
 //! What git and the queue still name of the objects that are in the store.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::path::Path;
 
 use crate::copies::Object;
 use crate::fs::PathError;
 use crate::oid::Oid;
 use crate::repo::history::{self, FoundBlob, Reach};
-use crate::repo::{self, BlobId};
+use crate::repo::{self, BlobId, Repo};
 use crate::repo_path::RepoPath;
+use crate::store::Store;
 use crate::store::gc::Stored;
-use crate::store::queue::Claims;
-use crate::workspace::Workspace;
+use crate::store::queue::{Claims, Queue};
+use crate::store::shared::Sharer;
+use crate::transfer::report::with_causes;
+use crate::workspace::{self, Workspace};
 
 /// Says why it cannot be told what is needed. Nothing may be removed then.
 #[derive(Debug, thiserror::Error)]
@@ -55,6 +59,8 @@ pub struct Need {
 pub struct Needs {
     stored: HashMap<Oid, Stored>,
     by_oid: HashMap<Oid, Need>,
+    /// What other clones need of a store that is shared.
+    of_others: Others,
     /// Whether git here has every pointer that may name an object.
     are_complete: bool,
 }
@@ -80,13 +86,24 @@ impl Needs {
             }
         }
         let by_oid = found.needs;
+        let of_others = Others::find(site, &stored)?;
         // rev-list passes over what a partial clone left on the server.
-        Ok(Self { stored, by_oid, are_complete: !site.repo.is_partial() })
+        Ok(Self { stored, by_oid, of_others, are_complete: !site.repo.is_partial() })
     }
 
     /// Returns who names an object; `None` if nothing does.
     pub fn of(&self, oid: Oid) -> Option<&Need> {
         self.by_oid.get(&oid)
+    }
+
+    /// Returns true if another clone needs an object, or may need it.
+    pub fn is_of_others(&self, oid: Oid) -> bool {
+        !self.of_others.unreadable.is_empty() || self.of_others.oids.contains(&oid)
+    }
+
+    /// Returns why it is not known what other clones need, for each that could not be read.
+    pub fn unreadable(&self) -> &[(Sharer, String)] {
+        &self.of_others.unreadable
     }
 
     /// Returns false if pointers may name objects that are not known here.
@@ -111,6 +128,78 @@ impl Needs {
         stored.sort_unstable_by_key(|stored| (stored.used, stored.oid));
         stored
     }
+}
+
+/// What other clones that share the store need.
+#[derive(Debug, Default)]
+struct Others {
+    oids: HashSet<Oid>,
+    /// Clones that could not be read, and why.
+    unreadable: Vec<(Sharer, String)>,
+}
+
+impl Others {
+    fn find(site: &Workspace, stored: &HashMap<Oid, Stored>) -> Result<Self, PathError> {
+        let mut others = Self::default();
+        for sharer in site.store.sharers()? {
+            let read = match &sharer.common_dir {
+                Some(common_dir) => others.read(common_dir, stored),
+                None => Err("its note is damaged".to_owned()),
+            };
+            if let Err(reason) = read {
+                others.unreadable.push((sharer, reason));
+            }
+        }
+        Ok(others)
+    }
+
+    fn read(&mut self, common_dir: &Path, stored: &HashMap<Oid, Stored>) -> Result<(), String> {
+        let readable = |error: &dyn std::error::Error| with_causes(error);
+        let repo = clone_at(common_dir).map_err(|error| readable(&error))?;
+        if repo.is_partial() {
+            return Err("it is a partial clone, which does not have all pointers".to_owned());
+        }
+        self.oids.extend(claimed_in(common_dir).map_err(|error| readable(&error))?);
+        let blobs = history::blobs_reachable(&repo, Reach::RefsAndReflogs);
+        for blob in blobs.map_err(|error| readable(&error))? {
+            let pointer =
+                workspace::pointer_of(&repo, blob.id).map_err(|error| readable(&error))?;
+            self.oids.extend(
+                pointer.map(|(_, pointer)| pointer.oid()).filter(|oid| stored.contains_key(oid)),
+            );
+        }
+        Ok(())
+    }
+}
+
+/// Opens the clone with this git folder, and no other one: what is above it may be in a repository, too.
+///
+/// # Errors
+/// If it is no repository, or cannot be opened.
+pub fn clone_at(common_dir: &Path) -> Result<Repo, repo::Error> {
+    let repo = Repo::at(common_dir)?;
+    let same = std::fs::canonicalize(common_dir)
+        .is_ok_and(|found| std::fs::canonicalize(repo.common_dir()).is_ok_and(|own| own == found));
+    if same { Ok(repo) } else { Err(repo::Error::NotARepository { start: common_dir.to_owned() }) }
+}
+
+/// Returns the objects that a clone has claims for, as its queue says now.
+fn claimed_in(common_dir: &Path) -> Result<HashSet<Oid>, PathError> {
+    let Claims { tentative, owed } = Queue::at(Store::at(common_dir).root()).read()?;
+    let tentative = tentative.into_iter().map(|record| record.oid);
+    Ok(tentative.chain(owed.into_iter().map(|record| record.oid)).collect())
+}
+
+/// Returns the objects that this clone, or one that shares its store, has claims for now.
+///
+/// # Errors
+/// If a queue cannot be read.
+pub(super) fn claimed_now(site: &Workspace) -> Result<HashSet<Oid>, PathError> {
+    let mut claimed = claimed_in(site.repo.common_dir())?;
+    for common_dir in site.store.sharers()?.into_iter().filter_map(|sharer| sharer.common_dir) {
+        claimed.extend(claimed_in(&common_dir)?);
+    }
+    Ok(claimed)
 }
 
 struct Finder<'a> {

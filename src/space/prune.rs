@@ -3,13 +3,14 @@
 use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
 
-use super::needs::{Error, Named, Needs};
+use super::needs::{self, Error, Named, Needs};
 use crate::copies::{self, Copies, Object};
 use crate::fs::PathError;
 use crate::lake_url::LakeUrl;
 use crate::oid::Oid;
 use crate::repo_path::RepoPath;
 use crate::store::gc::Stored;
+use crate::store::shared::Sharer;
 use crate::workspace::Workspace;
 
 /// An object that nothing names goes when nobody has used it for this long, in seconds.
@@ -35,6 +36,9 @@ pub enum Kept {
     /// No remote of git has a commit that names it.
     #[error("only stashes and commits that are not pushed name")]
     Unpushed,
+    /// Another clone that shares the store needs it, or cannot be read.
+    #[error("other clones that share the store need, or may need")]
+    Shared,
     /// Not enough lakes are sure to hold it now.
     #[error("not enough lakes are known to hold")]
     Unproven,
@@ -80,6 +84,8 @@ pub struct Plan {
     pub kept: BTreeMap<Kept, Tally>,
     /// Paths of objects that not enough lakes are known to hold.
     pub unproven: Vec<RepoPath>,
+    /// Clones that share the store and could not be read, and why.
+    pub unreadable: Vec<(Sharer, String)>,
     /// Why lakes could not be asked.
     pub doubts: BTreeMap<LakeUrl, String>,
     tally: Tally,
@@ -95,7 +101,8 @@ impl Plan {
 
     /// Plans nothing yet.
     pub(super) fn new(needs: &Needs) -> Self {
-        Self { claimed: needs.claimed().collect(), ..Self::default() }
+        let (claimed, unreadable) = (needs.claimed().collect(), needs.unreadable().to_vec());
+        Self { claimed, unreadable, ..Self::default() }
     }
 
     /// Decides about an object.
@@ -109,6 +116,7 @@ impl Plan {
     ) {
         let need = needs.of(stored.oid);
         let kept = match need {
+            _ if needs.is_of_others(stored.oid) => Some(Kept::Shared),
             None if stored.unused_seconds() < FORGOTTEN_AFTER_SECONDS => Some(Kept::Recent),
             None if !needs.are_complete() => Some(Kept::Unknown),
             None => None,
@@ -174,10 +182,8 @@ pub fn carry_out(
     patience: Duration,
 ) -> Result<Option<Tally>, PathError> {
     let Some(sweep) = site.store.sweep(patience)? else { return Ok(None) };
-    let claims = site.queue.read()?;
-    let tentative = claims.tentative.iter().map(|record| record.oid);
-    let claimed = tentative.chain(claims.owed.iter().map(|record| record.oid));
-    let new: HashSet<Oid> = claimed.filter(|oid| !plan.claimed.contains(oid)).collect();
+    let claimed = needs::claimed_now(site)?;
+    let new: HashSet<&Oid> = claimed.difference(&plan.claimed).collect();
     let mut removed = Tally::default();
     for Removal { stored, .. } in &plan.removals {
         if site.cancel.is_cancelled() {

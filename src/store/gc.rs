@@ -71,7 +71,7 @@ impl Drop for Sweep<'_> {
 
 impl Store {
     fn lock_path(&self) -> PathBuf {
-        self.root.join("lock")
+        self.objects_root().join("lock")
     }
 
     /// Keeps objects from being removed as long as the value lives; waits while somebody removes some.
@@ -91,7 +91,8 @@ impl Store {
     /// # Errors
     /// If the store cannot be written, or its file system knows no locks.
     pub fn sweep(&self, patience: Duration) -> Result<Option<Sweep<'_>>, PathError> {
-        std::fs::create_dir_all(&self.root).context(&self.root)?;
+        let root = self.objects_root();
+        std::fs::create_dir_all(root).context(root)?;
         let path = self.lock_path();
         let lock = platform::open_lock(&path).context(&path)?;
         let begun = Instant::now();
@@ -114,8 +115,10 @@ impl Store {
         &self,
         visit: &mut dyn FnMut(Stored) -> Result<(), E>,
     ) -> Result<(), E> {
-        for byte in 0..=u8::MAX {
-            let folder = self.root.join("objects").join(format!("{byte:02x}"));
+        let own = self.shared.as_ref().map(|_| &*self.root);
+        let roots = own.into_iter().chain([self.objects_root()]);
+        for (root, byte) in roots.flat_map(|root| (0..=u8::MAX).map(move |byte| (root, byte))) {
+            let folder = root.join("objects").join(format!("{byte:02x}"));
             let entries = if_exists(std::fs::read_dir(&folder)).context(&folder)?;
             for entry in entries.into_iter().flatten() {
                 let entry = entry.context(&folder)?;

@@ -31,6 +31,7 @@ pub mod partial;
 pub mod queue;
 pub mod receipts;
 pub mod servers;
+pub mod shared;
 pub mod stage;
 mod unsynced;
 pub mod uploads;
@@ -66,6 +67,8 @@ impl Error {
 #[derive(Debug)]
 pub struct Store {
     root: PathBuf,
+    /// Where objects are kept together with other clones, if they are.
+    shared: Option<PathBuf>,
     /// Objects that this process published and has not synced, with the inode that it wrote.
     unsynced: Mutex<HashMap<Oid, u64>>,
     /// Folders that got a new folder and were not synced since.
@@ -110,6 +113,7 @@ impl Store {
         let root = common_dir.join("lake").join("v1");
         Self {
             root,
+            shared: None,
             unsynced: Mutex::default(),
             changed_folders: Mutex::default(),
             verified: Mutex::default(),
@@ -133,10 +137,22 @@ impl Store {
         Ok(tmp)
     }
 
+    /// Returns the folder that new objects go to, with all that is about them.
+    pub fn objects_root(&self) -> &Path {
+        self.shared.as_ref().unwrap_or(&self.root)
+    }
+
     /// Returns where an object is or would be.
     pub fn object_path(&self, oid: Oid) -> PathBuf {
         let hex = oid.to_hex();
-        self.root.join("objects").join(&hex[..2]).join(hex)
+        let below = |root: &Path| root.join("objects").join(&hex[..2]).join(&hex);
+        match &self.shared {
+            None => below(&self.root),
+            // What the clone had before it shared is as good.
+            Some(shared) => {
+                Some(below(&self.root)).filter(|own| own.exists()).unwrap_or_else(|| below(shared))
+            }
+        }
     }
 
     /// Tells how an object stands, by its name, size and mode; reads no content.
@@ -236,7 +252,7 @@ impl Store {
 
     /// Moves damaged bytes out of the way, so that the object can be stored again.
     fn damaged(&self, oid: Oid) -> Result<Error, PathError> {
-        let folder = self.root.join("damaged");
+        let folder = self.objects_root().join("damaged");
         std::fs::create_dir_all(&folder).context(&folder)?;
         let aside = folder.join(oid.to_hex());
         let path = self.object_path(oid);
@@ -280,8 +296,9 @@ impl Store {
     pub fn sweep_staged(&self) -> Result<(), PathError> {
         self.sweep_partial();
         let turn = unix_now() / 60 % 256;
-        for folder in [self.root.join("tmp"), self.root.join("objects").join(format!("{turn:02x}"))]
-        {
+        let (own, objects) = (&self.root, self.objects_root());
+        let folder = objects.join("objects").join(format!("{turn:02x}"));
+        for folder in [own.join("tmp"), objects.join("tmp"), folder] {
             let entries = if_exists(std::fs::read_dir(&folder)).context(&folder)?;
             for entry in entries.into_iter().flatten().flatten() {
                 let is_staged = entry.file_name().as_encoded_bytes().starts_with(b".lake-");

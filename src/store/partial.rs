@@ -95,7 +95,7 @@ impl Store {
     ///
     /// What cannot be removed only takes room, so nothing is told.
     pub fn sweep_partial(&self) {
-        let folder = self.root.join("partial");
+        let folder = self.objects_root().join("partial");
         for entry in std::fs::read_dir(&folder).into_iter().flatten().flatten() {
             let Ok(Some(held)) = HeldFile::find(&entry.path()) else { continue };
             let modified = entry.metadata().and_then(|metadata| metadata.modified());
@@ -114,7 +114,7 @@ impl Store {
     }
 
     fn partial_path(&self, oid: Oid) -> PathBuf {
-        self.root.join("partial").join(oid.to_hex())
+        self.objects_root().join("partial").join(oid.to_hex())
     }
 }
 

@@ -25,7 +25,7 @@ impl Store {
     /// # Errors
     /// If the store cannot be written.
     pub fn stage(&self) -> Result<StagedObject<'_>, PathError> {
-        self.stage_in(&self.root.join("tmp"))
+        self.stage_in(&self.objects_root().join("tmp"))
     }
 
     /// Begins to stage an object in the very folder that it will lie in: a rename from one folder to

@@ -26,8 +26,9 @@ impl Store {
     /// # Errors
     /// If the store cannot be read, or the count not be kept.
     pub fn usage(&self, limit: u64) -> Result<u64, PathError> {
-        std::fs::create_dir_all(&self.root).context(&self.root)?;
-        let path = self.root.join("usage");
+        let root = self.objects_root();
+        std::fs::create_dir_all(root).context(root)?;
+        let path = root.join("usage");
         let mut file = platform::open_lock(&path).context(&path)?;
         // Held for the time of a count at most.
         file.lock().context(&path)?;
@@ -52,7 +53,7 @@ impl Store {
 
     /// Makes the next look count: objects were removed.
     pub(super) fn forget_usage(&self) {
-        let path = self.root.join("usage");
+        let path = self.objects_root().join("usage");
         // It is only a hint, and a wrong one is found out in a day.
         drop(if_exists(std::fs::remove_file(path)));
     }

@@ -345,6 +345,6 @@ impl Transfer {
 
     /// Returns how much room the store has; before its first file, that of the folder it will be in.
     fn free_bytes(&self) -> Option<u64> {
-        self.store.root().ancestors().find_map(|folder| free_bytes(folder).ok())
+        self.store.objects_root().ancestors().find_map(|folder| free_bytes(folder).ok())
     }
 }
