@@ -49,6 +49,7 @@
 //! - [`space`]: what may leave the store and the work tree.
 //! - [`dataset`]: datasets in folders, without git: which lakes have their items, and bringing them back.
 //! - [`diff`]: which items differ between two states, and how.
+//! - [`mod@fsck`]: whether the store is what it should be.
 //! - [`import`]: datasets that become tracked pointers of a work tree.
 //! - [`filter`]: the conversation with git, and what happens when git ends it.
 //!
@@ -103,6 +104,7 @@ pub mod fail_point;
 pub mod fill;
 pub mod filter;
 pub mod fs;
+pub mod fsck;
 pub mod import;
 pub mod kind;
 pub mod lake;

@@ -29,6 +29,7 @@ fn help_of_every_command() {
         "remote-upload",
         "clone",
         "where",
+        "fsck",
         "import",
         "trust",
         "env",

@@ -21,6 +21,7 @@ mod diff;
 mod downloads;
 mod drops;
 mod fills;
+mod fsck_store;
 mod help;
 mod imports;
 mod large_files;

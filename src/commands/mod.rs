@@ -22,6 +22,7 @@ pub mod diff;
 pub mod drop;
 pub mod env;
 pub mod filter;
+pub mod fsck;
 pub mod hook;
 pub mod import;
 pub mod init;

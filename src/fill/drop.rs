@@ -42,7 +42,7 @@ pub struct Report {
 /// The repository must have a work tree.
 pub fn look(site: &Workspace, items: &[Item]) -> Vec<State> {
     let bytes = items.iter().map(|item| item.pointer.size()).sum();
-    site.reporter.expect(Activity::Checking, items.len() as u64, bytes);
+    site.reporter.expect(Activity::Verifying, items.len() as u64, bytes);
     let work_tree = site.repo.work_tree().expect("items lie in one");
     let (reporter, cancel) = (&*site.reporter, &site.cancel);
     let states = parallel::map(THREADS, items.len(), |at| {

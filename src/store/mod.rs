@@ -22,6 +22,7 @@ use crate::fs::{IoContext as _, PathError, if_exists, platform, unix_now};
 use crate::oid::Oid;
 
 pub mod blob_map;
+pub mod check;
 mod digest_map;
 pub mod fill_journal;
 pub mod gc;

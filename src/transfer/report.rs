@@ -11,8 +11,8 @@ pub enum Activity {
     Downloading,
     /// Objects become files of the work tree.
     Filling,
-    /// Files are read to see what they are.
-    Checking,
+    /// Objects or files are read, to know what they are.
+    Verifying,
 }
 
 /// Hears about progress. Called from many threads; must not block for long.

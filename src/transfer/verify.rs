@@ -27,7 +27,7 @@ impl Transfer {
     /// right. Those that are right get a receipt.
     pub fn verify(&self, subjects: &[Subject]) -> Vec<Result<(), Failure>> {
         let bytes = subjects.iter().map(|subject| subject.size).sum();
-        self.reporter.expect(Activity::Checking, subjects.len() as u64, bytes);
+        self.reporter.expect(Activity::Verifying, subjects.len() as u64, bytes);
         let lakes = subjects.iter().map(|subject| self.lakes.at(&subject.source.lake));
         let threads = lakes.map(|open| open.most_at_once(self.jobs)).max();
         let results = parallel::map(threads.unwrap_or(1), subjects.len(), |at| {

@@ -274,7 +274,7 @@ fn word(activity: Activity) -> &'static str {
         Activity::Uploading => "Uploading",
         Activity::Downloading => "Downloading",
         Activity::Filling => "Filling",
-        Activity::Checking => "Checking",
+        Activity::Verifying => "Verifying",
     }
 }
 
