@@ -387,6 +387,18 @@ fn parse_blob(repo: &Repo, blob: BlobId) -> Result<Settings, SettingsError> {
     Settings::parse(&String::from_utf8_lossy(&bytes), Unknown::PassOver)
 }
 
+/// Reads the settings of a commit or tree, as far as they make sense; none if it has no settings.
+///
+/// # Errors
+/// If `treeish` names nothing, or the settings are no TOML.
+pub fn settings_at(repo: &Repo, treeish: &str) -> Result<Settings, Error> {
+    let path = RepoPath::parse(file::FILE_NAME.as_bytes()).expect("a path");
+    match repo.blob_at(treeish, &path)? {
+        Some(blob) => Ok(parse_blob(repo, blob)?),
+        None => Ok(Settings::default()),
+    }
+}
+
 /// Reads the text of the settings in the work tree, where there is one.
 ///
 /// # Errors

@@ -7,8 +7,9 @@ use crate::digest::{HashName, Hashed, Hasher};
 use crate::fail_point;
 use crate::fs::{PathError, unix_now};
 use crate::oid::Oid;
-use crate::pointer::{Canonical, NewPointerError, Parsed, Pointer, PointerError};
+use crate::pointer::{Canonical, NewPointerError, Parsed, Pointer, PointerError, is_lfs_pointer};
 use crate::repo::BlobId;
+use crate::repo::attributes::is_never_tracked;
 use crate::repo::index::{self, Index, Key};
 use crate::repo_path::RepoPath;
 use crate::store::Presence;
@@ -21,14 +22,8 @@ use crate::workspace::Workspace;
 const HELD_BYTES: usize = 1 << 20;
 /// Longest text that begins like a pointer and is given back as it is.
 const MAX_DAMAGED_BYTES: usize = 64 << 20;
-/// Files that git or git-lake itself has to read, whatever the attributes say.
-const NEVER_TRACKED: [&[u8]; 4] =
-    [b".gitattributes", b".gitignore", b".gitmodules", b".gitlake.toml"];
 /// After so many pointers a table of the index is built; before, going through it is faster.
 const SCANS_BEFORE_TABLE: usize = 4;
-const LFS_POINTER_START: &[u8] = b"version https://git-lfs.github.com/spec/v1\n";
-/// Longest git-lfs pointer, by its specification.
-const MAX_LFS_POINTER_BYTES: usize = 1024;
 
 /// Content that arrives piece by piece.
 pub trait Chunks {
@@ -133,7 +128,7 @@ impl<'a> Cleaner<'a> {
         if head.is_empty() {
             return Ok(head);
         }
-        if NEVER_TRACKED.contains(&path.file_name()) {
+        if is_never_tracked(path) {
             return self.give_back(head, is_complete, chunks);
         }
         match Parsed::of(&head) {
@@ -152,7 +147,7 @@ impl<'a> Cleaner<'a> {
                 };
             }
         }
-        if head.len() <= MAX_LFS_POINTER_BYTES && head.starts_with(LFS_POINTER_START) {
+        if is_lfs_pointer(&head) {
             return self.unless_added(path, head, Error::LfsPointer);
         }
         if is_complete {

@@ -19,6 +19,9 @@ pub const MAX_POINTER_BYTES: usize = 8192;
 /// What the first line of any version begins with.
 const MAGIC: &[u8] = b"git-lake pointer v";
 const VERSION: &str = "1";
+/// What a pointer of git-lfs begins with, and its greatest length, by its specification.
+const LFS_MAGIC: &[u8] = b"version https://git-lfs.github.com/spec/v1\n";
+const MAX_LFS_POINTER_BYTES: usize = 1024;
 
 /// What git stores in place of an object: its identity, its size and where it can be had.
 #[derive(Clone, PartialEq, Eq, Hash)]
@@ -223,6 +226,11 @@ impl Parsed {
 pub fn may_be_pointer(start: &[u8]) -> bool {
     let known = start.len().min(MAGIC.len());
     start[..known] == MAGIC[..known]
+}
+
+/// Returns true if the bytes are a pointer of git-lfs, which is no content either.
+pub fn is_lfs_pointer(bytes: &[u8]) -> bool {
+    bytes.len() <= MAX_LFS_POINTER_BYTES && bytes.starts_with(LFS_MAGIC)
 }
 
 /// Returns the version digits, if the first line is `git-lake pointer v` and a number.

@@ -101,7 +101,9 @@ pub fn between(
         Between::TreeAndIndex(tree) => ("diff-index", vec![repo.tree_id(tree)?]),
         Between::Trees(old, new) => ("diff-tree", vec![repo.tree_id(old)?, repo.tree_id(new)?]),
         Between::MergeBaseAnd(old, new) => {
-            ("diff-tree", vec![repo.merge_base(old, new)?, repo.tree_id(new)?])
+            let unrelated = || Error::Unrelated { one: old.clone(), two: new.clone() };
+            let base = repo.merge_base(old, new)?.ok_or_else(unrelated)?;
+            ("diff-tree", vec![base, repo.tree_id(new)?])
         }
     };
     let mut args: Vec<OsString> =
@@ -193,25 +195,36 @@ impl Repo {
         Ok(self.tree(treeish)?.map_or_else(empty, |tree| to_blob_id(&tree.id)))
     }
 
-    /// Returns the best commit that two commits come from.
-    fn merge_base(&self, one: &str, two: &str) -> Result<BlobId, Error> {
+    /// Returns the id of the commit that a revision leads to.
+    ///
+    /// # Errors
+    /// If it leads to none.
+    pub fn commit_id(&self, revision: &str) -> Result<BlobId, RepoError> {
+        let failed = |source: gix::Error| RepoError::Revision {
+            revision: revision.to_owned(),
+            source: source.into(),
+        };
+        let id = self.git.rev_parse_single(revision).map_err(failed)?;
+        let commit = id.object().and_then(|object| object.peel_to_commit()).map_err(failed)?;
+        Ok(to_blob_id(&commit.id))
+    }
+
+    /// Returns the best commit that two commits come from; `None` if their histories have nothing in
+    /// common.
+    ///
+    /// # Errors
+    /// If one of them does not exist, or the history cannot be read.
+    pub fn merge_base(&self, one: &str, two: &str) -> Result<Option<BlobId>, RepoError> {
         let resolve = |revision: &str| {
-            let failed = |source: super::Cause| RepoError::Revision {
-                revision: revision.to_owned(),
-                source,
-            };
-            let id = self.git.rev_parse_single(revision).map_err(|error| failed(error.into()))?;
-            let commit = id.object().map_err(|error| failed(error.into()))?;
-            let commit = commit.peel_to_commit().map_err(|error| failed(error.into()))?;
-            Ok::<_, RepoError>(commit.id)
+            let id = self.commit_id(revision)?;
+            Ok::<_, RepoError>(gix::ObjectId::try_from(id.as_bytes()).expect("an id of this repo"))
         };
         let base = self.git.merge_base(resolve(one)?, resolve(two)?);
         let base = base.map_err(|error| RepoError::Revision {
             revision: format!("{one}...{two}"),
             source: error.into(),
         })?;
-        let unrelated = || Error::Unrelated { one: one.to_owned(), two: two.to_owned() };
-        base.map(|base| to_blob_id(&base)).ok_or_else(unrelated)
+        Ok(base.map(|base| to_blob_id(&base)))
     }
 }
 

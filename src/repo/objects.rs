@@ -1,5 +1,7 @@
 //! Reading git's objects, without ever fetching one that a partial clone left behind.
 
+use std::collections::HashSet;
+
 use gix::objs::Kind;
 
 use super::{BlobId, Error, Repo};
@@ -90,6 +92,19 @@ impl Repo {
     /// Returns true if an object of any kind is in the object database.
     pub fn has_object(&self, id: BlobId) -> bool {
         self.git_id(id).is_some_and(|id| self.git.has_object(id))
+    }
+
+    /// Returns the commits whose parents a shallow clone left on the server; none in other clones.
+    ///
+    /// # Errors
+    /// If it cannot be found out.
+    pub fn shallow_commits(&self) -> Result<HashSet<BlobId>, Error> {
+        let failed = |source: gix::Error| Error::Open {
+            start: self.common_dir.clone(),
+            source: source.into(),
+        };
+        let commits = self.git.shallow_commits().map_err(failed)?;
+        Ok(commits.iter().flat_map(|commits| commits.iter()).map(|id| to_blob_id(id)).collect())
     }
 
     /// Returns true if there is a reference of this full name.

@@ -9,8 +9,10 @@ use super::process::{self, Git};
 use super::{BlobId, Repo};
 
 mod parse;
+pub mod range;
 mod unfinished;
 
+use parse::is_file_mode;
 pub use parse::{ParseRefUpdateError, RefUpdate};
 
 /// Says why the history could not be read.
@@ -25,6 +27,9 @@ pub enum Error {
         /// The command.
         command: &'static str,
     },
+    /// A part of the history is not here, so that it cannot be told what belongs to a range.
+    #[error("This clone is shallow: it does not have all of the history that is asked for")]
+    Shallow,
     /// An object of the repository could not be read.
     #[error(transparent)]
     Repo(#[from] super::Error),

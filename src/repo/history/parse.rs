@@ -113,6 +113,6 @@ pub(super) fn tree_entries(
 }
 
 /// Returns true for regular files, the only ones that git filters.
-fn is_file_mode(mode: &[u8]) -> bool {
+pub(super) fn is_file_mode(mode: &[u8]) -> bool {
     mode.starts_with(b"100")
 }
