@@ -49,7 +49,7 @@
 //! - [`space`]: what may leave the store and the work tree.
 //! - [`dataset`]: datasets in folders, without git: which lakes have their items, and bringing them back.
 //! - [`diff`]: which items differ between two states, and how.
-//! - [`mod@fsck`]: whether the store is what it should be.
+//! - [`mod@fsck`]: whether the store, git's pointers and lakes are what they should be.
 //! - [`import`]: datasets that become tracked pointers of a work tree.
 //! - [`filter`]: the conversation with git, and what happens when git ends it.
 //!

@@ -58,7 +58,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "ui",
         ],
     ),
-    ("cli", &["workspace", "transfer", "ui", "commands"]),
+    ("cli", &["workspace", "transfer", "fsck", "ui", "commands"]),
     ("main", &["cli"]),
 ];
 

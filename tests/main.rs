@@ -21,6 +21,7 @@ mod diff;
 mod downloads;
 mod drops;
 mod fills;
+mod fsck_pointers;
 mod fsck_store;
 mod help;
 mod imports;

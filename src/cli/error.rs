@@ -4,10 +4,11 @@ use std::process::ExitCode;
 
 use crate::commands::{self, Error, Exit};
 use crate::lake::{LakeError, Obstacle};
+use crate::repo::history;
 use crate::transfer::Cancel;
 use crate::transfer::report::with_causes;
 use crate::ui::Ui;
-use crate::{repo, workspace};
+use crate::{fsck, repo, workspace};
 
 pub(super) const DONE: u8 = 0;
 pub(super) const INCOMPLETE: u8 = 1;
@@ -45,6 +46,21 @@ fn hint(error: &Error) -> Option<String> {
             Some("correct `.gitlake.toml`, or take the last good one with `git checkout HEAD -- .gitlake.toml`".into())
         }
         Error::Lake(error) => lake_hint(error),
+        Error::Fsck(error) => fsck_hint(error),
+        _ => None,
+    }
+}
+
+fn fsck_hint(error: &fsck::Error) -> Option<String> {
+    match error {
+        fsck::Error::History(history::Error::Shallow) => {
+            Some("fetch the rest of the history with `git fetch --unshallow`".into())
+        }
+        fsck::Error::NotHere { .. } => Some(
+            "fetch all branches with `git fetch --unshallow origin '+refs/heads/*:refs/remotes/origin/*'`"
+                .into(),
+        ),
+        fsck::Error::Repo(error) => repo_hint(error),
         _ => None,
     }
 }

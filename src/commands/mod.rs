@@ -118,6 +118,9 @@ pub enum Error {
     /// States cannot be compared.
     #[error(transparent)]
     Diff(#[from] crate::diff::Error),
+    /// It cannot be found out what is wrong.
+    #[error(transparent)]
+    Fsck(#[from] crate::fsck::Error),
     /// The history cannot be read.
     #[error(transparent)]
     History(#[from] repo::history::Error),

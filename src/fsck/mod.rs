@@ -5,10 +5,40 @@
 
 use std::path::PathBuf;
 
+use crate::fs::PathError;
 use crate::oid::Oid;
+use crate::pointer::PointerError;
+use crate::repo::{self, BlobId, history};
 use crate::repo_path::RepoPath;
+use crate::workspace;
 
+pub mod pointers;
+pub mod scope;
+pub mod settings;
 pub mod store;
+
+/// Says why it could not be found out what is wrong.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The history could not be read, or a part of it is not here.
+    #[error(transparent)]
+    History(#[from] history::Error),
+    /// A shallow clone does not have a revision.
+    #[error("Could not find revision `{revision}`, and this clone is shallow")]
+    NotHere {
+        /// As it was asked for.
+        revision: String,
+    },
+    /// The repository could not be read.
+    #[error(transparent)]
+    Repo(#[from] repo::Error),
+    /// The settings of a commit could not be read.
+    #[error(transparent)]
+    Workspace(#[from] workspace::Error),
+    /// The local state could not be read or written.
+    #[error(transparent)]
+    Path(#[from] PathError),
+}
 
 /// How bad a finding is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -29,14 +59,44 @@ pub enum Fault {
     StoredUnreadable(String),
     /// Objects of the store are right, and could not be put on disk for good, for this reason.
     NotSynced(String),
+    /// A pointer is damaged.
+    PointerDamaged(PointerError),
+    /// A pointer says another size than its object has, in bytes.
+    PointerSize {
+        /// What it says.
+        says: u64,
+        /// What is true.
+        is: u64,
+    },
+    /// A pointer is of a version that this program does not know.
+    NewerPointer,
+    /// Content is in git where a pointer belongs.
+    NotConverted,
+    /// A pointer of git-lfs is where one of git-lake belongs.
+    LfsPointer,
+    /// A pointer is at a path that is not tracked, so that nobody gets its content.
+    Untracked,
+    /// A partial clone does not have the file.
+    NotHere,
+    /// The settings of the commit make no sense, for this reason.
+    Settings(String),
 }
 
 impl Fault {
     /// Says how bad it is.
     pub fn grade(&self) -> Grade {
         match self {
-            Self::StoredDamaged(_) => Grade::Damaged,
-            Self::StoredUnreadable(_) | Self::NotSynced(_) => Grade::Incomplete,
+            Self::StoredDamaged(_) | Self::PointerDamaged(_) | Self::PointerSize { .. } => {
+                Grade::Damaged
+            }
+            Self::StoredUnreadable(_)
+            | Self::NotSynced(_)
+            | Self::NewerPointer
+            | Self::NotConverted
+            | Self::LfsPointer
+            | Self::Untracked
+            | Self::NotHere
+            | Self::Settings(_) => Grade::Incomplete,
         }
     }
 
@@ -46,6 +106,14 @@ impl Fault {
             Self::StoredDamaged(_) => "stored-damaged",
             Self::StoredUnreadable(_) => "stored-unreadable",
             Self::NotSynced(_) => "not-synced",
+            Self::PointerDamaged(_) => "pointer-damaged",
+            Self::PointerSize { .. } => "pointer-size",
+            Self::NewerPointer => "newer-pointer",
+            Self::NotConverted => "not-converted",
+            Self::LfsPointer => "lfs-pointer",
+            Self::Untracked => "untracked",
+            Self::NotHere => "not-here",
+            Self::Settings(_) => "settings",
         }
     }
 }
@@ -59,6 +127,8 @@ pub struct Finding {
     pub path: Option<RepoPath>,
     /// The object, where it is one.
     pub oid: Option<Oid>,
+    /// The commit that brings it, where a range is looked at.
+    pub commit: Option<BlobId>,
 }
 
 /// What was looked at, and what was found.
@@ -66,6 +136,10 @@ pub struct Finding {
 pub struct Report {
     /// The store, if it was looked at.
     pub store: Option<store::Tally>,
+    /// git's files, if they were looked at.
+    pub pointers: Option<pointers::Tally>,
+    /// Which remotes a range of commits changes.
+    pub remote_changes: Vec<settings::RemoteChange>,
     /// All that is wrong.
     pub findings: Vec<Finding>,
 }

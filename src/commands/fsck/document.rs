@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use crate::fsck::settings::{Change, RemoteChange};
 use crate::fsck::{Fault, Finding, Grade, Report};
 use crate::oid::Oid;
 
@@ -13,8 +14,15 @@ pub(super) fn of(report: &Report) -> Value {
     let store = report.store.map(
         |tally| json!({ "objects": tally.objects, "bytes": tally.bytes, "sealed": tally.sealed }),
     );
+    let pointers = report.pointers.map(
+        |tally| json!({ "files": tally.files, "pointers": tally.pointers, "bytes": tally.bytes }),
+    );
+    let changes: Vec<Value> = report.remote_changes.iter().map(remote_change).collect();
     let findings: Vec<Value> = report.findings.iter().map(finding).collect();
-    json!({ "version": JSON_VERSION, "store": store, "findings": findings })
+    json!({
+        "version": JSON_VERSION, "store": store, "pointers": pointers, "findings": findings,
+        "remote_changes": changes,
+    })
 }
 
 fn finding(finding: &Finding) -> Value {
@@ -23,6 +31,7 @@ fn finding(finding: &Finding) -> Value {
         "damage": finding.fault.grade() == Grade::Damaged,
         "path": finding.path.as_ref().map(|path| path.display()),
         "oid": finding.oid.map(Oid::to_hex),
+        "commit": finding.commit.map(|commit| commit.to_string()),
         "detail": detail(&finding.fault),
     })
 }
@@ -31,6 +40,28 @@ fn finding(finding: &Finding) -> Value {
 fn detail(fault: &Fault) -> Option<String> {
     match fault {
         Fault::StoredDamaged(aside) => aside.as_ref().map(|aside| aside.display().to_string()),
-        Fault::StoredUnreadable(why) | Fault::NotSynced(why) => Some(why.clone()),
+        Fault::StoredUnreadable(why) | Fault::NotSynced(why) | Fault::Settings(why) => {
+            Some(why.clone())
+        }
+        Fault::PointerDamaged(fault) => Some(fault.to_string()),
+        Fault::PointerSize { is, .. } => Some(is.to_string()),
+        Fault::NewerPointer
+        | Fault::NotConverted
+        | Fault::LfsPointer
+        | Fault::Untracked
+        | Fault::NotHere => None,
     }
+}
+
+fn remote_change(RemoteChange { name, change }: &RemoteChange) -> Value {
+    let (what, old_url, new_url, options) = match change {
+        Change::Added(url) => ("added", None, Some(url), &[][..]),
+        Change::Removed(url) => ("removed", Some(url), None, &[][..]),
+        Change::Moved(old, new) => ("moved", Some(old), Some(new), &[][..]),
+        Change::Options(options) => ("options", None, None, &options[..]),
+    };
+    json!({
+        "name": name, "change": what, "options": options,
+        "old_url": old_url.map(ToString::to_string), "new_url": new_url.map(ToString::to_string),
+    })
 }

@@ -4,12 +4,15 @@ use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use super::super::{Context, Error, counted};
+use crate::fsck::settings::{Change, RemoteChange};
 use crate::fsck::{Fault, Finding, Report};
 use crate::ui::escape::for_terminal;
 use crate::ui::size;
 
 /// Most things that are listed for one cause.
 const SHOWN: usize = 20;
+/// Digits of a commit that tell it from others.
+const SHORT_COMMIT: usize = 12;
 
 /// Lists what is wrong, the worst first, and sums up.
 pub(super) fn tell(context: &Context, report: &Report) -> Result<(), Error> {
@@ -28,15 +31,32 @@ pub(super) fn tell(context: &Context, report: &Report) -> Result<(), Error> {
             context.ui.data(&format!("  and {} more (`--json` has all)", things.len() - SHOWN))?;
         }
     }
+    for RemoteChange { name, change } in &report.remote_changes {
+        let what = match change {
+            Change::Added(url) => format!("is new: data goes to `{url}`"),
+            Change::Removed(url) => format!("is gone: it was `{url}`"),
+            Change::Moved(old, new) => format!("is `{new}` now, and was `{old}`"),
+            Change::Options(options) => format!("has other values of {}", options.join(", ")),
+        };
+        let line = format!("The remote `{name}` of `.gitlake.toml` {what}");
+        context.ui.data(&for_terminal(&line))?;
+    }
     if let Some(tally) = report.store {
         let sealed = match tally.sealed {
             0 => String::new(),
             count => format!(", {count} of them put on disk for good now"),
         };
-        let objects = usize::try_from(tally.objects).unwrap_or(usize::MAX);
         context.ui.status(&format!(
             "{} of the store read ({}){sealed}.",
-            counted(objects, "object", "objects"),
+            many(tally.objects, "object", "objects"),
+            size::human(tally.bytes),
+        ));
+    }
+    if let Some(tally) = report.pointers {
+        context.ui.status(&format!(
+            "{} in git looked at, {} ({}).",
+            many(tally.files, "file", "files"),
+            many(tally.pointers, "pointer", "pointers"),
             size::human(tally.bytes),
         ));
     }
@@ -44,6 +64,10 @@ pub(super) fn tell(context: &Context, report: &Report) -> Result<(), Error> {
         context.ui.status("Nothing is wrong.");
     }
     Ok(())
+}
+
+fn many(count: u64, one: &str, many: &str) -> String {
+    counted(usize::try_from(count).unwrap_or(usize::MAX), one, many)
 }
 
 /// What is wrong, in the words for one thing and for many, and what to do about it.
@@ -93,6 +117,54 @@ fn cause(fault: &Fault) -> Cause {
         Fault::NotSynced(why) => {
             cause("sync of verified objects failed", "syncs of verified objects failed", why, "")
         }
+        Fault::PointerDamaged(fault) => cause(
+            "file is a damaged pointer",
+            "files are damaged pointers",
+            &fault.to_string(),
+            "restore it, `git add` it and commit",
+        ),
+        Fault::PointerSize { says, is } => cause(
+            "pointer says another size than its object has",
+            "pointers say another size than their objects have",
+            &format!("{says} bytes where there are {is}"),
+            "restore it, `git add` it and commit",
+        ),
+        Fault::NewerPointer => cause(
+            "file is a pointer of a newer version",
+            "files are pointers of a newer version",
+            "",
+            "a newer git-lake can judge that",
+        ),
+        Fault::NotConverted => cause(
+            "file is content in git where a pointer belongs",
+            "files are content in git where a pointer belongs",
+            "",
+            "`git add --renormalize .` and a commit convert what is there now",
+        ),
+        Fault::LfsPointer => cause(
+            "file is a git-lfs pointer where one of git-lake belongs",
+            "files are git-lfs pointers where those of git-lake belong",
+            "",
+            "`git lfs pull`, `git add --renormalize .` and a commit convert what is there now",
+        ),
+        Fault::Untracked => cause(
+            "pointer is at a path that is not tracked, so that nobody gets its content",
+            "pointers are at paths that are not tracked, so that nobody gets their content",
+            "",
+            "`git lake track` tracks a path",
+        ),
+        Fault::NotHere => cause(
+            "file cannot be judged, since this partial clone does not have it",
+            "files cannot be judged, since this partial clone does not have them",
+            "",
+            "`git fetch --refetch --no-filter` brings all of them",
+        ),
+        Fault::Settings(why) => cause(
+            "commit has settings that cannot be read",
+            "commits have settings that cannot be read",
+            why,
+            "correct `.gitlake.toml` and commit it",
+        ),
     }
 }
 
@@ -101,6 +173,10 @@ fn thing(finding: &Finding) -> Option<String> {
     let words = [
         finding.path.as_ref().map(|path| path.display().into_owned()),
         finding.oid.map(|oid| oid.to_hex()),
+        finding.commit.map(|commit| {
+            let id = commit.to_string();
+            format!("in commit {}", id.get(..SHORT_COMMIT).unwrap_or(&id))
+        }),
     ];
     let words: Vec<String> = words.into_iter().flatten().collect();
     (!words.is_empty()).then(|| words.join("  "))
