@@ -24,7 +24,7 @@ use crate::repo::{self, Blob, BlobId, Repo};
 
 use crate::repo_path::RepoPath;
 use crate::store::Store;
-use crate::store::blob_map::BlobMap;
+use crate::store::blob_map::{BlobMap, Named};
 use crate::store::gc::Hold;
 use crate::store::health::HealthRecords;
 use crate::store::queue::{Owed, Queue};
@@ -308,14 +308,17 @@ impl Workspace {
     /// If a blob cannot be read.
     pub fn tracked(&self, index: &Index) -> Result<(usize, u64), repo::Error> {
         let mut blobs = BlobMap::at(self.store.root(), self.repo.hash_len());
-        let known = blobs.sizes();
+        let known = blobs.known();
         let (mut count, mut bytes) = (0, 0);
         for entry in index.entries().filter(|entry| entry.stage == 0 && entry.kind.is_file()) {
             let size = match known.get(entry.id.as_bytes()) {
-                Some(size) => *size,
+                Some(named) => named.size,
                 None => {
-                    let Some((_, pointer)) = self.pointer_of(entry.id)? else { continue };
-                    blobs.learn(entry.id.as_bytes(), pointer.oid(), pointer.size());
+                    let Some((text, pointer)) = self.pointer_of(entry.id)? else { continue };
+                    blobs.learn(
+                        entry.id.as_bytes(),
+                        Named::new(pointer.oid(), pointer.size(), &text),
+                    );
                     pointer.size()
                 }
             };
@@ -333,7 +336,7 @@ impl Workspace {
     /// # Errors
     /// If attributes or blobs cannot be read.
     pub fn unconverted(&self, index: &Index) -> Result<Vec<RepoPath>, repo::Error> {
-        let known = BlobMap::at(self.store.root(), self.repo.hash_len()).sizes();
+        let known = BlobMap::at(self.store.root(), self.repo.hash_len()).known();
         let mut lake_paths = LakePaths::of_work_tree(&self.repo, index)?;
         let mut found = Vec::new();
         for entry in index.entries().filter(|entry| entry.stage == 0 && entry.kind.is_file()) {

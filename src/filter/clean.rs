@@ -13,7 +13,7 @@ use crate::repo::attributes::is_never_tracked;
 use crate::repo::index::{self, Index, Key};
 use crate::repo_path::RepoPath;
 use crate::store::Presence;
-use crate::store::blob_map::BlobMap;
+use crate::store::blob_map::{BlobMap, Named};
 use crate::store::queue::Tentative;
 use crate::store::stage::Intake;
 use crate::workspace::Workspace;
@@ -262,7 +262,7 @@ impl<'a> Cleaner<'a> {
         }
         let path = record.path;
         if !self.blobs.blobs_of(pointer.oid()).iter().any(|id| id == blob.as_bytes()) {
-            self.blobs.learn(blob.as_bytes(), pointer.oid(), pointer.size());
+            self.blobs.learn(blob.as_bytes(), Named::new(pointer.oid(), pointer.size(), bytes));
         }
         let may_be_staged = self.is_index_locked();
         self.emitted.push(Emitted { blob, path, pointer, may_be_staged });
@@ -365,9 +365,9 @@ impl<'a> Cleaner<'a> {
     }
 
     /// Learns which blob has a pointer, as git tells when it smudges one.
-    pub fn learn(&mut self, blob: Option<&str>, pointer: &Pointer) {
+    pub fn learn(&mut self, blob: Option<&str>, pointer: &Pointer, text: &[u8]) {
         if let Some(id) = blob.and_then(|hex| BlobId::parse_hex(hex.as_bytes())) {
-            self.blobs.learn(id.as_bytes(), pointer.oid(), pointer.size());
+            self.blobs.learn(id.as_bytes(), Named::new(pointer.oid(), pointer.size(), text));
         }
     }
 

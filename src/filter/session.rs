@@ -225,7 +225,7 @@ impl<R: Read, W: Write> Session<'_, R, W> {
             Blob::AsIs(content) => return self.answer(content),
             Blob::Wanted { bytes, pointer } => (bytes, pointer),
         };
-        self.cleaner.learn(request.blob.as_deref(), &pointer);
+        self.cleaner.learn(request.blob.as_deref(), &pointer, &bytes);
         let is_large = request.can_delay && self.large.takes(request, &pointer);
         // With `lake.strict` git must hear of a failure, so what is not here is waited for.
         if is_large && !self.site.config.strict && self.fill_later(request, &path, &bytes, &pointer)

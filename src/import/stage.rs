@@ -17,7 +17,7 @@ use crate::repo::index::Index;
 use crate::repo::index_stat::{self, StatChange, StatUpdate};
 use crate::repo::process::Git;
 use crate::repo_path::{RepoPath, join};
-use crate::store::blob_map::BlobMap;
+use crate::store::blob_map::{BlobMap, Named};
 use crate::workspace::Workspace;
 
 /// How long another git may hold the index.
@@ -76,7 +76,8 @@ pub fn stage(
     let nothing = "0".repeat(site.repo.hash_len() * 2);
     for (one, id) in ready.iter().zip(&ids) {
         if !one.text.is_empty() {
-            known.learn(id.as_bytes(), one.content.oid, one.content.size);
+            let Content { oid, size } = one.content;
+            known.learn(id.as_bytes(), Named::new(oid, size, &one.text));
         }
         for (start, path) in std::iter::once((format!("100644 {id}\t"), &one.wish.path)).chain(
             one.wish

@@ -17,7 +17,7 @@ use crate::pointer::Pointer;
 use crate::repo::index_stat::{self, NewBlob, Repointing};
 use crate::repo::new_blobs;
 use crate::repo_path::RepoPath;
-use crate::store::blob_map::BlobMap;
+use crate::store::blob_map::{BlobMap, Named};
 use crate::store::materialize::Outcome;
 use crate::store::{self, Store};
 use crate::workspace::Workspace;
@@ -78,8 +78,9 @@ pub fn rewrite(site: &Workspace, changes: Vec<Change>) -> Result<Rewritten, Erro
     let texts: Vec<Vec<u8>> = changes.iter().map(|change| change.pointer.to_bytes()).collect();
     let ids = site.repo.write_blobs(&texts)?;
     let mut known = BlobMap::at(site.store.root(), site.repo.hash_len());
-    for (change, id) in changes.iter().zip(&ids) {
-        known.learn(id.as_bytes(), change.pointer.oid(), change.pointer.size());
+    for ((change, id), text) in changes.iter().zip(&ids).zip(&texts) {
+        let (oid, size) = (change.pointer.oid(), change.pointer.size());
+        known.learn(id.as_bytes(), Named::new(oid, size, text));
     }
     // Only time is lost if it cannot be kept.
     drop(known.save());

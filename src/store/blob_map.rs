@@ -1,9 +1,10 @@
 //! Which object a pointer blob of git names, for the pointers that this clone has seen.
 //!
-//! Answers "which blobs name this object" without reading an index full of blobs. A cache that can be
-//! deleted at any time: whoever uses an answer reads the blob and checks it.
+//! Answers "which blobs name this object", and which object a blob names, without reading an index full
+//! of blobs. A cache that can be deleted at any time: whoever gives an answer to git reads the blob and
+//! checks it; what is only shown is taken from here.
 //! Format (`docs/local-state.md`): a header line, then records of fixed length: blob id,
-//! oid, size (8 bytes, big-endian).
+//! oid, size (8 bytes, big-endian), length of the pointer (2 bytes, big-endian).
 
 use std::collections::{HashMap, HashSet};
 use std::fs::{File, OpenOptions};
@@ -13,13 +14,41 @@ use std::path::{Path, PathBuf};
 use crate::fs::{IoContext as _, PathError};
 use crate::oid::Oid;
 
-const HEADER: &[u8] = b"git-lake blobs v1\n";
+const HEADER: &[u8] = b"git-lake blobs v2\n";
 /// So many records are read at once.
 const RECORDS_AT_ONCE: usize = 2048;
 /// Bytes of a size.
 const SIZE_LEN: usize = 8;
+/// Bytes of the length of a pointer, which has no more than 8192.
+const TEXT_LEN_LEN: usize = 2;
 /// After so many questions a table is built; before, going through the records is faster.
 const QUESTIONS_BEFORE_TABLE: usize = 4;
+
+/// What a pointer blob says, but for its sources.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Named {
+    /// The object.
+    pub oid: Oid,
+    /// Its size in bytes.
+    pub size: u64,
+    /// How many bytes the pointer has.
+    pub text_len: u16,
+}
+
+impl Named {
+    /// Sums up a pointer to an object, which has the bytes `text`.
+    pub fn new(oid: Oid, size: u64, text: &[u8]) -> Self {
+        let text_len = u16::try_from(text.len()).expect("no pointer is longer than 8192 bytes");
+        Self { oid, size, text_len }
+    }
+
+    fn parse(bytes: &[u8]) -> Option<Self> {
+        let (oid, rest) = bytes.split_first_chunk()?;
+        let (size, rest) = rest.split_first_chunk()?;
+        let text_len = u16::from_be_bytes(rest.try_into().ok()?);
+        Some(Self { oid: Oid::from_bytes(*oid), size: u64::from_be_bytes(*size), text_len })
+    }
+}
 
 /// The map as one process sees it; what it learns is kept when [`BlobMap::save`] is called.
 #[derive(Debug)]
@@ -78,14 +107,14 @@ impl BlobMap {
         ids.into_iter().flatten().map(|id| id.to_vec()).collect()
     }
 
-    /// Returns all blobs that are known to be pointers, with the sizes of the objects in bytes.
-    pub fn sizes(&self) -> HashMap<Box<[u8]>, u64> {
-        let mut sizes = HashMap::new();
+    /// Returns all blobs that are known to be pointers, with what they say.
+    pub fn known(&self) -> HashMap<Box<[u8]>, Named> {
+        let mut known = HashMap::new();
         self.for_each_record(|record| {
-            let (_, size) = record.split_last_chunk().expect("a record ends with a size");
-            sizes.insert(record[..self.id_len].into(), u64::from_be_bytes(*size));
+            let (id, named) = record.split_at(self.id_len);
+            known.extend(Named::parse(named).map(|named| (id.into(), named)));
         });
-        sizes
+        known
     }
 
     /// Goes through the file in constant memory; what cannot be read is as good as absent.
@@ -95,7 +124,7 @@ impl BlobMap {
         if file.read_exact(&mut header).is_err() || header != *HEADER {
             return;
         }
-        let record_len = self.id_len + Oid::LEN + SIZE_LEN;
+        let record_len = self.record_len();
         let mut records = vec![0; record_len * RECORDS_AT_ONCE];
         let mut held = 0;
         loop {
@@ -113,17 +142,23 @@ impl BlobMap {
         }
     }
 
+    fn record_len(&self) -> usize {
+        self.id_len + Oid::LEN + SIZE_LEN + TEXT_LEN_LEN
+    }
+
     /// Learns what a blob names.
-    pub fn learn(&mut self, blob: &[u8], oid: Oid, size: u64) {
+    pub fn learn(&mut self, blob: &[u8], named: Named) {
         self.last = None;
         if blob.len() == self.id_len {
             self.news.extend(blob);
-            self.news.extend(oid.as_bytes());
-            self.news.extend(size.to_be_bytes());
+            self.news.extend(named.oid.as_bytes());
+            self.news.extend(named.size.to_be_bytes());
+            self.news.extend(named.text_len.to_be_bytes());
         }
     }
 
-    /// Appends what was learned and was not known; a file that ends within a record is begun anew.
+    /// Appends what was learned and was not known; a file that ends within a record, or is of another
+    /// version, is begun anew.
     ///
     /// # Errors
     /// If the file cannot be written; nothing depends on it.
@@ -136,7 +171,7 @@ impl BlobMap {
         let mut file =
             OpenOptions::new().append(true).create(true).open(&self.path).context(&self.path)?;
         file.lock().context(&self.path)?;
-        let record_len = self.id_len + Oid::LEN + SIZE_LEN;
+        let record_len = self.record_len();
         let bytes = std::fs::read(&self.path).context(&self.path)?;
         let records = bytes.strip_prefix(HEADER);
         if records.is_none_or(|records| !records.len().is_multiple_of(record_len)) {
@@ -159,10 +194,14 @@ impl BlobMap {
 mod tests {
     use super::*;
 
+    fn named(content: &[u8]) -> Named {
+        Named { oid: Oid::of(content), size: content.len() as u64, text_len: 300 }
+    }
+
     fn learned(dir: &Path, pairs: &[(u8, &[u8])]) {
         let mut map = BlobMap::at(dir, 20);
         for (id, content) in pairs {
-            map.learn(&[*id; 20], Oid::of(content), content.len() as u64);
+            map.learn(&[*id; 20], named(content));
         }
         map.save().expect("saves");
     }
@@ -179,13 +218,13 @@ mod tests {
             assert_eq!(map.blobs_of(Oid::of(b"b")), [[2; 20]]);
             assert!(map.blobs_of(Oid::of(b"c")).is_empty());
         }
-        let mut sizes: Vec<_> = map.sizes().into_iter().map(|(id, size)| (id[0], size)).collect();
-        sizes.sort_unstable();
-        assert_eq!(sizes, [(1, 1), (2, 1), (3, 1)]);
+        let known = map.known();
+        assert_eq!(known.len(), 3);
+        assert_eq!([1, 2, 3].map(|id| known[&[id; 20][..]]), [b"a", b"b", b"a"].map(|c| named(c)));
     }
 
     #[test]
-    fn a_torn_file_is_begun_anew() {
+    fn a_torn_file_and_one_of_an_older_version_are_begun_anew() {
         let dir = tempfile::tempdir().expect("a folder");
         learned(dir.path(), &[(1, b"a")]);
         let path = dir.path().join("blobs-20");
@@ -199,5 +238,11 @@ mod tests {
         assert!(BlobMap::at(dir.path(), 20).blobs_of(Oid::of(b"a")).is_empty());
         learned(dir.path(), &[(2, b"b")]);
         assert_eq!(BlobMap::at(dir.path(), 20).blobs_of(Oid::of(b"b")), [[2; 20]]);
+        std::fs::remove_file(&path).expect("removes");
+        let old = [b"git-lake blobs v1\n", &[7; 60][..]].concat();
+        crate::fs::write_atomic(&path, &old, crate::fs::Shared::No).expect("writes");
+        assert!(BlobMap::at(dir.path(), 20).known().is_empty());
+        learned(dir.path(), &[(3, b"c")]);
+        assert_eq!(BlobMap::at(dir.path(), 20).blobs_of(Oid::of(b"c")), [[3; 20]]);
     }
 }
