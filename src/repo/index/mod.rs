@@ -104,6 +104,8 @@ pub struct Entry<'a> {
     pub size: u32,
     /// The time of the file in the work tree when git last looked.
     pub mtime: IndexTime,
+    /// All stat data of the file when git last looked, of which the two above are a part.
+    pub(in crate::repo) stat: &'a [u8],
 }
 
 /// Where in the bytes an entry and its path are.
@@ -229,6 +231,11 @@ impl Index {
         self.stamp
     }
 
+    /// Returns when the file was written that was read, if there was one.
+    pub(super) fn modified(&self) -> Option<std::time::SystemTime> {
+        self.stamp.0.and_then(|stamp| stamp.modified)
+    }
+
     /// Returns true if the file is not the one that was read, or cannot be looked at.
     pub fn has_changed(&self, path: &Path) -> bool {
         Stamp::of(path).ok() != Some(self.stamp)
@@ -312,6 +319,7 @@ impl Index {
                 seconds: walk::u32_at(entry, 8),
                 nanoseconds: walk::u32_at(entry, 12),
             },
+            stat: &entry[..STAT_BYTES],
         }
     }
 }

@@ -1,4 +1,5 @@
-//! Writing stat data into git's index, in place, so that git need not look at a file's content.
+//! Writing stat data into git's index, in place, so that git need not look at a file's content; and
+//! believing them, as git does ([`Unchanged`]).
 //!
 //! Git believes a file unchanged while its stat data are those of the index. A file that was put in
 //! place of its pointer needs its entry brought up to date, or `git status` calls it modified for
@@ -22,8 +23,10 @@ use crate::repo_path::RepoPath;
 
 mod repoint;
 pub(super) mod stat_fields;
+mod unchanged;
 
 pub use repoint::{NewBlob, Repointing};
+pub use unchanged::Unchanged;
 
 /// Says why an index could not be patched; it is as it was then.
 #[derive(Debug, thiserror::Error)]

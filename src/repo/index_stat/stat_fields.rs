@@ -5,12 +5,22 @@ use std::ops::Range;
 
 /// Where the size is.
 pub(super) const SIZE: Range<usize> = 36..40;
+/// Where whole seconds of the times are, of the change of the inode and of the content.
+pub(super) const CTIME_SECONDS: Range<usize> = 0..4;
+pub(super) const MTIME_SECONDS: Range<usize> = 8..12;
+/// Where the rest of the time of the content is; 0 where whoever wrote the index does not know it.
+pub(super) const MTIME_NANOSECONDS: Range<usize> = 12..16;
+pub(super) const INODE: Range<usize> = 20..24;
+/// Where user and group are.
+pub(super) const OWNER: Range<usize> = 28..36;
+/// What git since 2.43 writes for a size that is a multiple of 4 GiB.
+pub(super) const HUGE_SIZE: [u8; 4] = 0x8000_0000_u32.to_be_bytes();
 
 /// Returns the 32 bits of a size that the index has room for.
 ///
 /// # Deviation
 /// A size that is a multiple of 4 GiB is written as 0, which makes git compare the content. Since
-/// 2.43 git writes 0x80000000 there, which older versions take for a changed file for ever.
+/// 2.43 git writes [`HUGE_SIZE`] there, which older versions take for a changed file for ever.
 #[expect(clippy::cast_possible_truncation, reason = "the index keeps 32 bits of a size")]
 fn size_field(size: u64) -> u32 {
     size as u32

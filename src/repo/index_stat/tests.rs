@@ -60,7 +60,7 @@ impl Filtered {
     }
 }
 
-fn set_age(path: &Path, seconds: u64) {
+pub(super) fn set_age(path: &Path, seconds: u64) {
     let file = std::fs::File::options().write(true).open(path);
     let now = std::time::UNIX_EPOCH + Duration::from_secs(crate::fs::unix_now());
     file.and_then(|file| file.set_modified(now - Duration::from_secs(seconds)))
