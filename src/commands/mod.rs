@@ -103,6 +103,9 @@ pub enum Error {
     /// git itself could not do something.
     #[error(transparent)]
     Git(#[from] repo::process::Error),
+    /// Pathspecs mean nothing.
+    #[error(transparent)]
+    Pathspec(#[from] repo::pathspec::Error),
     /// Nothing can be selected.
     #[error(transparent)]
     Select(#[from] crate::sources::select::Error),

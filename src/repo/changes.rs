@@ -189,12 +189,6 @@ fn parse(
 }
 
 impl Repo {
-    /// Resolves a revision to the id of its tree; an unborn `HEAD` has the empty one.
-    fn tree_id(&self, treeish: &str) -> Result<BlobId, RepoError> {
-        let empty = || to_blob_id(&gix::ObjectId::empty_tree(self.git.object_hash()));
-        Ok(self.tree(treeish)?.map_or_else(empty, |tree| to_blob_id(&tree.id)))
-    }
-
     /// Returns the id of the commit that a revision leads to.
     ///
     /// # Errors

@@ -195,6 +195,16 @@ impl Repo {
         object.peel_to_tree().map(Some).map_err(failed)
     }
 
+    /// Resolves a revision to the id of its tree; an unborn `HEAD` has the empty one.
+    pub(super) fn tree_id(&self, treeish: &str) -> Result<BlobId, Error> {
+        Ok(self.tree(treeish)?.map_or_else(|| self.empty_tree_id(), |tree| to_blob_id(&tree.id)))
+    }
+
+    /// Returns the id of a tree without entries, which git knows without having it.
+    pub(super) fn empty_tree_id(&self) -> BlobId {
+        to_blob_id(&gix::ObjectId::empty_tree(self.git.object_hash()))
+    }
+
     /// Returns gix' form of an id, if it has the length that this repository uses.
     fn git_id(&self, id: BlobId) -> Option<gix::ObjectId> {
         gix::ObjectId::try_from(id.as_bytes())

@@ -1,24 +1,86 @@
-//! Which paths of the index a person means.
+//! Which paths of the index, or of a commit, a person means.
 
 use std::collections::HashSet;
 use std::ffi::OsString;
 use std::path::Path;
 
-use super::Environment;
-use super::process::{Error, Git};
+use super::process::{self, Git};
+use super::{Environment, Error as RepoError, Repo};
+
+/// Says why pathspecs mean nothing.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Git could not be run, or failed.
+    #[error(transparent)]
+    Git(#[from] process::Error),
+    /// The commit does not exist.
+    #[error(transparent)]
+    Repo(#[from] RepoError),
+    /// Git does not take them, and says why.
+    #[error("{0}")]
+    Refused(String),
+    /// A commit has no file there.
+    #[error("`{treeish}` has no file that these pathspecs mean")]
+    NoMatch {
+        /// As it was asked for.
+        treeish: String,
+    },
+}
 
 /// Lets git say which paths of the index a list of pathspecs means, typed in `folder`.
 ///
 /// # Errors
 /// If git cannot be run, or a pathspec matches nothing.
 pub fn matching_paths(folder: &Path, pathspecs: &[OsString]) -> Result<HashSet<Vec<u8>>, Error> {
-    let git = Git::find(&Environment::read(), folder)?;
     let fixed = ["ls-files", "-z", "--full-name", "--cached", "--error-unmatch", "--"];
+    list(folder, &fixed, pathspecs)
+}
+
+/// Lets git say which files of a commit or tree a list of pathspecs means, typed in `folder`.
+///
+/// # Errors
+/// If there is no such commit, git cannot be run, or the pathspecs match nothing.
+pub fn matching_paths_of(
+    repo: &Repo,
+    folder: &Path,
+    treeish: &str,
+    pathspecs: &[OsString],
+) -> Result<HashSet<Vec<u8>>, Error> {
+    // `ls-tree` takes no pathspecs, only paths.
+    let trees = [repo.empty_tree_id(), repo.tree_id(treeish)?].map(|id| id.to_string());
+    let fixed = ["diff-tree", "-r", "-z", "--name-only", "--no-renames", "--no-relative"];
+    let fixed: Vec<&str> =
+        fixed.into_iter().chain(trees.iter().map(String::as_str)).chain(["--"]).collect();
+    let found = list(folder, &fixed, pathspecs)?;
+    if found.is_empty() {
+        return Err(Error::NoMatch { treeish: treeish.to_owned() });
+    }
+    Ok(found)
+}
+
+/// Runs a command that lists paths.
+fn list(folder: &Path, fixed: &[&str], pathspecs: &[OsString]) -> Result<HashSet<Vec<u8>>, Error> {
+    let git = Git::find(&Environment::read(), folder)?;
     let args: Vec<OsString> =
         fixed.iter().map(OsString::from).chain(pathspecs.iter().cloned()).collect();
-    let listed = git.run(&args, b"")?.stdout;
+    let listed = match git.run(&args, b"") {
+        Ok(output) => output.stdout,
+        Err(process::Error::Failed { stderr, .. }) if !stderr.trim().is_empty() => {
+            return Err(Error::Refused(complaint(&stderr)));
+        }
+        Err(error) => return Err(error.into()),
+    };
     let paths = listed.split(|byte| *byte == 0).filter(|path| !path.is_empty());
     Ok(paths.map(<[u8]>::to_vec).collect())
+}
+
+/// Returns what git says first, without the word that says how bad it is.
+fn complaint(stderr: &str) -> String {
+    let line = stderr.lines().next().unwrap_or_default();
+    let text = line.split_once(": ").map_or(line, |(_, text)| text);
+    let mut letters = text.chars();
+    let first = letters.next().map(char::to_uppercase);
+    first.into_iter().flatten().chain(letters).collect()
 }
 
 /// Writes pathspecs as the patterns of settings that mean the same paths, from the top of the work tree;
@@ -29,7 +91,10 @@ pub fn matching_paths(folder: &Path, pathspecs: &[OsString]) -> Result<HashSet<V
 ///
 /// # Errors
 /// If git cannot be run.
-pub fn as_patterns(folder: &Path, pathspecs: &[OsString]) -> Result<Option<Vec<String>>, Error> {
+pub fn as_patterns(
+    folder: &Path,
+    pathspecs: &[OsString],
+) -> Result<Option<Vec<String>>, process::Error> {
     let git = Git::find(&Environment::read(), folder)?;
     let prefix = git.run(&["rev-parse", "--show-prefix"], b"")?.stdout;
     let Ok(prefix) = std::str::from_utf8(prefix.trim_ascii_end()) else { return Ok(None) };
@@ -61,6 +126,14 @@ fn as_pattern(prefix: &str, pathspec: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn git_is_quoted_without_its_prefix() {
+        let text = "fatal: ../x: '../x' is outside repository at '/r'\n";
+        assert_eq!(complaint(text), "../x: '../x' is outside repository at '/r'");
+        let text = "error: pathspec 'x' did not match any file(s)\nDid you forget to 'git add'?\n";
+        assert_eq!(complaint(text), "Pathspec 'x' did not match any file(s)");
+    }
 
     #[test]
     fn pathspecs_become_patterns_from_the_top() {

@@ -172,13 +172,14 @@ pub fn replacements(repo: &Repo, commits: Commits<'_>) -> Result<Vec<Replacement
     Ok(found)
 }
 
-/// Returns the files of a commit or tree, in the order of the tree.
+/// Returns the files of a commit or tree, in the order of the tree. An unborn `HEAD` has none.
 ///
 /// # Errors
 /// If `treeish` names nothing or a tree is missing.
 pub fn blobs_of(repo: &Repo, treeish: &str) -> Result<Vec<FoundBlob>, Error> {
     let mut found = Vec::new();
-    tree_blobs(&Git::of(repo)?, treeish, &mut |blob| found.push(blob))?;
+    let tree = repo.tree_id(treeish)?.to_string();
+    tree_blobs(&Git::of(repo)?, &tree, &mut |blob| found.push(blob))?;
     Ok(found)
 }
 
