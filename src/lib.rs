@@ -47,6 +47,7 @@
 //! - [`fill`]: content in the place of pointers, without git.
 //! - [`sources`]: which lakes pointers name, chosen and changed for many items at once.
 //! - [`space`]: what may leave the store and the work tree.
+//! - [`inventory`]: what items there are, and how each stands here.
 //! - [`dataset`]: datasets in folders, without git: which lakes have their items, and bringing them back.
 //! - [`diff`]: which items differ between two states, and how.
 //! - [`mod@fsck`]: whether the store, git's pointers and lakes are what they should be.
@@ -106,6 +107,7 @@ pub mod filter;
 pub mod fs;
 pub mod fsck;
 pub mod import;
+pub mod inventory;
 pub mod kind;
 pub mod lake;
 pub mod lake_url;

@@ -18,6 +18,7 @@ fn help_of_every_command() {
         "track",
         "untrack",
         "status",
+        "ls-files",
         "diff",
         "push",
         "pull",

@@ -28,6 +28,7 @@ mod imports;
 mod large_files;
 mod layers;
 mod limits;
+mod ls_files;
 mod merge_cases;
 mod merges;
 mod mixed_remotes;

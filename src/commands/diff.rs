@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 
+use super::lakes::lake_of;
 use super::{Context, Error, Exit, counted};
 use crate::diff::{self, Between, Change, Form, Item, Look, Version};
 use crate::kind::{Array, Kind};
@@ -152,14 +153,6 @@ fn told(version: &Version) -> bool {
 fn signed(growth: i128) -> String {
     let bytes = u64::try_from(growth.unsigned_abs()).unwrap_or(u64::MAX);
     format!("{}{}", if growth < 0 { '-' } else { '+' }, size::human(bytes))
-}
-
-/// Names a source by its remote, or where no settings know it by its lake.
-fn lake_of(site: &Workspace, source: &SourceUrl) -> String {
-    match site.config.remote_at(&source.lake) {
-        Some(remote) => remote.name.clone(),
-        None => source.lake.to_string(),
-    }
 }
 
 fn summary(items: &[Item]) -> String {

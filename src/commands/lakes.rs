@@ -10,7 +10,7 @@ use crate::digest::HashName;
 use crate::fs::{Shared, write_atomic};
 use crate::lake::{AdminLake, Creation, Declaration, LakeError};
 use crate::lake_url::typed::{Options, TypedUrl};
-use crate::lake_url::{LakeUrl, Scheme};
+use crate::lake_url::{LakeUrl, Scheme, SourceUrl};
 use crate::repo::gitconfig::ConfigFile;
 use crate::repo::process::Git;
 use crate::transfer::reach::Reach;
@@ -23,6 +23,14 @@ pub(super) fn check_name(name: Option<&str>) -> Result<(), Error> {
             "`{name}` is not a remote's name: use lower-case letters, digits and `-`"
         ))),
         None => Ok(()),
+    }
+}
+
+/// Names a source by its remote, or where no settings know it by its lake.
+pub(super) fn lake_of(site: &Workspace, source: &SourceUrl) -> String {
+    match site.config.remote_at(&source.lake) {
+        Some(remote) => remote.name.clone(),
+        None => source.lake.to_string(),
     }
 }
 

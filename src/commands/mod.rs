@@ -28,6 +28,7 @@ pub mod import;
 pub mod init;
 pub mod install;
 mod lakes;
+pub mod ls_files;
 pub mod merge_driver;
 pub mod prune;
 pub mod pull;
@@ -118,6 +119,9 @@ pub enum Error {
     /// Pointers cannot be rewritten.
     #[error(transparent)]
     Rewrite(#[from] crate::sources::rewrite::Error),
+    /// It cannot be told what there is.
+    #[error(transparent)]
+    Inventory(#[from] crate::inventory::Error),
     /// States cannot be compared.
     #[error(transparent)]
     Diff(#[from] crate::diff::Error),

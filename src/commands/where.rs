@@ -5,6 +5,7 @@ use std::ffi::OsString;
 use std::path::Path;
 
 use super::lakes::find_all;
+use super::ls_files::in_store;
 use super::report::{tell_doubts, tell_refused};
 use super::{Context, Error, Exit, counted};
 use crate::digest::hash_reader;
@@ -14,7 +15,6 @@ use crate::repo::pathspec::matching_paths;
 use crate::sources::only::{Known, Only, Report};
 use crate::sources::select::{Selection, select};
 use crate::sources::{Item, walk};
-use crate::store::Presence;
 use crate::store::receipts::Receipt;
 use crate::transfer::presence::{Answer, Questions};
 use crate::transfer::upload::Failure;
@@ -90,11 +90,7 @@ fn items(context: &Context, site: &Workspace, args: &Args) -> super::Result {
     let mut documents = Vec::new();
     for item in &selected.items {
         let places = places(site, item, &answers)?;
-        let in_store = match site.store.presence(item.pointer.oid(), item.pointer.size())? {
-            Presence::Stored => "stored",
-            Presence::Unproven => "unproven",
-            Presence::Absent => "absent",
-        };
+        let in_store = in_store(site.store.presence(item.pointer.oid(), item.pointer.size())?);
         let in_work_tree = work_tree_state(site.repo.work_tree(), item);
         if args.json {
             documents.push(document(item, &places, in_store, in_work_tree));

@@ -1,6 +1,6 @@
 //! What a path holds: a pointer of git's, or a file of the work tree.
 
-use std::io::{self, Read};
+use std::io::Read as _;
 
 use super::{Error, Form, Version};
 use crate::digest::hash_reader;
@@ -13,7 +13,6 @@ use crate::repo::Blob;
 use crate::repo::attributes::LakePaths;
 use crate::repo::changes::Side;
 use crate::repo_path::RepoPath;
-use crate::transfer::Cancel;
 use crate::workspace::Workspace;
 
 /// Reads versions of items, one after the other.
@@ -71,7 +70,7 @@ impl<'a> Versions<'a> {
         if head.len() <= MAX_POINTER_BYTES {
             return Ok(Some(small(path, &head, Form::Content)));
         }
-        let rest = UntilCancelled { reader: file, cancel: &self.site.cancel };
+        let rest = self.site.cancel.interrupting(file);
         let hashed = hash_reader(head.as_slice().chain(rest), &[]).context(&shown)?;
         let (oid, size, kind) = (Some(hashed.oid), hashed.size, Kind::of(&head));
         Ok(Some(Version { oid, size, kind, ..version(path, Form::Content) }))
@@ -100,19 +99,4 @@ fn small(path: RepoPath, bytes: &[u8], form: Form) -> Version {
 
 fn version(path: RepoPath, form: Form) -> Version {
     Version { path, form, oid: None, size: 0, sources: Vec::new(), kind: None }
-}
-
-/// Ends a long reading with an error when the user asks to stop.
-struct UntilCancelled<'a, R> {
-    reader: R,
-    cancel: &'a Cancel,
-}
-
-impl<R: Read> Read for UntilCancelled<'_, R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if self.cancel.is_cancelled() {
-            return Err(io::Error::other("interrupted"));
-        }
-        self.reader.read(buffer)
-    }
 }

@@ -110,10 +110,7 @@ impl Selection {
 /// # Errors
 /// If nothing can be meant by the keys or the slice, or the index does not list its files.
 pub fn select(site: &Workspace, index: &Index, selection: &Selection) -> Result<Selected, Error> {
-    if let Some(folder) = index.entries().find(|entry| entry.kind == EntryKind::SparseFolder) {
-        let folder = String::from_utf8_lossy(folder.path).into_owned();
-        return Err(Error::SparseIndex { folder });
-    }
+    refuse_sparse(index)?;
     let datasets = match selection.is_of_datasets() {
         true => Some(Datasets::of(index, selection)?),
         false => None,
@@ -142,6 +139,20 @@ pub fn select(site: &Workspace, index: &Index, selection: &Selection) -> Result<
         }
     }
     Ok(selected)
+}
+
+/// Refuses an index that holds folders as a whole: what is in them would be passed over.
+///
+/// # Errors
+/// [`Error::SparseIndex`].
+pub fn refuse_sparse(index: &Index) -> Result<(), Error> {
+    match index.entries().find(|entry| entry.kind == EntryKind::SparseFolder) {
+        Some(folder) => {
+            let folder = String::from_utf8_lossy(folder.path).into_owned();
+            Err(Error::SparseIndex { folder })
+        }
+        None => Ok(()),
+    }
 }
 
 enum Found {

@@ -5,7 +5,7 @@
 //! progress, cancelling. Lakes themselves know none of it. Threads start with the first job; a process that transfers nothing
 //! starts none and opens no lake.
 
-use std::io::Read;
+use std::io::{self, Read};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -60,6 +60,11 @@ impl Cancel {
         self.0.load(Ordering::Relaxed)
     }
 
+    /// Returns a reader that ends with an error once somebody asked to stop.
+    pub fn interrupting<R: Read>(&self, reader: R) -> Interrupting<'_, R> {
+        Interrupting { reader, cancel: self }
+    }
+
     /// Sleeps; returns false, and early, once somebody asked to stop.
     pub fn sleep(&self, duration: Duration) -> bool {
         const PIECE: Duration = Duration::from_millis(50);
@@ -71,6 +76,22 @@ impl Cancel {
             }
             std::thread::sleep(left.min(PIECE));
         }
+    }
+}
+
+/// Ends a long reading when the user asks to stop.
+#[derive(Debug)]
+pub struct Interrupting<'a, R> {
+    reader: R,
+    cancel: &'a Cancel,
+}
+
+impl<R: Read> Read for Interrupting<'_, R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.cancel.is_cancelled() {
+            return Err(io::Error::other("interrupted"));
+        }
+        self.reader.read(buffer)
     }
 }
 

@@ -18,6 +18,9 @@ use terminal::Terminal;
 use crate::config::env;
 use crate::transfer::report::{Activity, Reporter};
 
+/// Records are printed by so many bytes.
+const RECORDS_BYTES: usize = 64 * 1024;
+
 /// How much is said on stderr.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verbosity {
@@ -74,6 +77,12 @@ impl Ui {
         let mut stdout = io::stdout().lock();
         stdout.write_all(bytes)?;
         stdout.flush()
+    }
+
+    /// Prints many records of data to stdout, as they are, a buffer full at a time. What was not flushed
+    /// when an error ends a command may be lost.
+    pub fn records(&self) -> io::BufWriter<io::Stdout> {
+        io::BufWriter::with_capacity(RECORDS_BYTES, io::stdout())
     }
 
     /// Tells what was done, unless asked to be quiet.
