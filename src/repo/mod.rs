@@ -16,6 +16,7 @@ mod caller;
 pub mod changes;
 pub mod credential;
 mod environment;
+pub mod file_name;
 pub mod gitconfig;
 pub mod history;
 pub mod hooks;

@@ -131,6 +131,16 @@ impl Repo {
     /// # Errors
     /// If `treeish` names nothing, or an object on the way cannot be read.
     pub fn blob_at(&self, treeish: &str, path: &RepoPath) -> Result<Option<BlobId>, Error> {
+        let entry = self.entry_at(treeish, path)?;
+        Ok(entry.filter(|(mode, _)| mode.is_blob()).map(|(_, id)| id))
+    }
+
+    /// Returns what stands at a path of a commit or tree.
+    pub(super) fn entry_at(
+        &self,
+        treeish: &str,
+        path: &RepoPath,
+    ) -> Result<Option<(gix::objs::tree::EntryMode, BlobId)>, Error> {
         let Some(tree) = self.tree(treeish)? else {
             return Ok(None);
         };
@@ -138,7 +148,7 @@ impl Repo {
         let entry = tree.lookup_entry(path.components());
         let entry =
             entry.map_err(|source| Error::Object { id: id.to_string(), source: source.into() })?;
-        Ok(entry.filter(|entry| entry.mode().is_blob()).map(|entry| to_blob_id(&entry.object_id())))
+        Ok(entry.map(|entry| (entry.mode(), to_blob_id(&entry.object_id()))))
     }
 
     /// Lists a folder of a commit or tree, the top without `folder`; `None` if there is no such folder.
