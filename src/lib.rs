@@ -45,6 +45,7 @@
 //! - [`proof`]: whether lakes hold everything that a push would send pointers of.
 //! - [`copies`]: which lakes hold objects now, surely enough to give up a copy.
 //! - [`fill`]: content in the place of pointers, without git.
+//! - [`content`]: the verified content that a blob stands for.
 //! - [`sources`]: which lakes pointers name, chosen and changed for many items at once.
 //! - [`space`]: what may leave the store and the work tree.
 //! - [`inventory`]: what items there are, and how each stands here.
@@ -97,6 +98,7 @@ pub mod access;
 pub mod cli;
 pub mod commands;
 pub mod config;
+pub mod content;
 pub mod copies;
 pub mod dataset;
 pub mod diff;

@@ -19,6 +19,7 @@ fn help_of_every_command() {
         "untrack",
         "status",
         "ls-files",
+        "cat",
         "diff",
         "push",
         "pull",

@@ -9,6 +9,7 @@
 mod common;
 
 mod at_once;
+mod cat;
 mod checkouts;
 mod commands;
 mod damage;

@@ -15,6 +15,7 @@ use crate::transfer::Cancel;
 use crate::ui::Ui;
 use crate::workspace::{self, Workspace};
 
+pub mod cat;
 pub mod clone;
 mod dataset;
 pub mod demo;

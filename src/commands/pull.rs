@@ -52,7 +52,7 @@ pub fn run(context: &Context, args: &Args) -> super::Result {
     }
     let mut report = fill::Report::default();
     for batch in limit::batches(&site, items, |item| item.pointer.size()) {
-        let unavailable = fill::fetch(&site, &batch);
+        let unavailable = fill::fetch(&site, batch.iter().map(|item| (&item.path, &item.pointer)));
         report += fill::fill(&site, batch, &unavailable, None)
             .map_err(|error| Error::Refused(error.to_string()))?;
         finish::keep_within_limit(&site, When::InBetween);

@@ -24,7 +24,7 @@ use crate::repo_path::RepoPath;
 use crate::store::fill_journal::FillLog;
 use crate::store::materialize::Outcome;
 use crate::store::{self, Presence};
-use crate::transfer::download::Downloads;
+use crate::transfer::download::{Downloads, Failure};
 use crate::transfer::report::Activity;
 use crate::workspace::Workspace;
 
@@ -142,14 +142,14 @@ fn read_beneath(work_tree: &std::path::Path, path: &RepoPath) -> Option<Vec<u8>>
 pub fn fill(
     site: &Workspace,
     items: Vec<Item>,
-    unavailable: &HashMap<Oid, String>,
+    unavailable: &HashMap<Oid, Failure>,
     log: Option<FillLog>,
 ) -> Result<Report, Error> {
     let mut report = Report::default();
     let (ready, missing): (Vec<Item>, Vec<Item>) =
         items.into_iter().partition(|item| !unavailable.contains_key(&item.pointer.oid()));
     for item in missing {
-        report.failures.push((item.path, unavailable[&item.pointer.oid()].clone()));
+        report.failures.push((item.path, unavailable[&item.pointer.oid()].to_string()));
     }
     if ready.is_empty() {
         exchange::end(site, log);
@@ -167,19 +167,22 @@ pub fn fill(
 }
 
 /// Gets the objects into the store; returns those that could not be had, and why.
-pub fn fetch(site: &Workspace, items: &[Item]) -> HashMap<Oid, String> {
+pub fn fetch<'a>(
+    site: &Workspace,
+    items: impl IntoIterator<Item = (&'a RepoPath, &'a Pointer)>,
+) -> HashMap<Oid, Failure> {
     let mut downloads = Downloads::new(site.transfer());
     let (mut asked, mut failed) = (HashSet::new(), HashMap::new());
     let mut take = |done: crate::transfer::download::Done| {
         if let Err(failure) = done.result {
-            failed.insert(done.oid, failure.to_string());
+            failed.insert(done.oid, failure);
         }
     };
-    for item in items {
-        let (oid, size) = (item.pointer.oid(), item.pointer.size());
+    for (path, pointer) in items {
+        let (oid, size) = (pointer.oid(), pointer.size());
         let is_stored = matches!(site.store.presence(oid, size), Ok(Presence::Stored));
         if !is_stored && asked.insert(oid) {
-            downloads.submit(site.wanted(&item.path, &item.pointer));
+            downloads.submit(site.wanted(path, pointer));
         }
         while let Some(done) = downloads.try_next() {
             take(done);
@@ -203,13 +206,14 @@ fn fill_again(
     damaged: Vec<usize>,
     report: &mut Report,
 ) -> Changed {
-    let wanted: Vec<Item> = damaged.iter().map(|at| items[*at].clone()).collect();
-    let unavailable = fetch(site, &wanted);
+    let wanted = damaged.iter().map(|at| (&items[*at].path, &items[*at].pointer));
+    let unavailable = fetch(site, wanted);
     let reason = |at: &usize| unavailable.get(&items[*at].pointer.oid());
     let (lost, fetched): (Vec<usize>, Vec<usize>) =
         damaged.into_iter().partition(|at| reason(at).is_some());
     for at in lost {
-        report.failures.push((items[at].path.clone(), reason(&at).cloned().unwrap_or_default()));
+        let reason = reason(&at).map(ToString::to_string);
+        report.failures.push((items[at].path.clone(), reason.unwrap_or_default()));
     }
     let (filled, damaged) = put_in_place(site, items, &fetched, report);
     for at in damaged {
