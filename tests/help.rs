@@ -22,6 +22,7 @@ fn help_of_every_command() {
         "cat",
         "diff",
         "push",
+        "fetch",
         "pull",
         "drop",
         "prune",

@@ -21,6 +21,7 @@ mod dataset_pipelime;
 mod diff;
 mod downloads;
 mod drops;
+mod fetches;
 mod fills;
 mod fsck_pointers;
 mod fsck_store;

@@ -22,6 +22,7 @@ pub mod demo;
 pub mod diff;
 pub mod drop;
 pub mod env;
+pub mod fetch;
 pub mod filter;
 pub mod fsck;
 pub mod hook;

@@ -6,7 +6,7 @@ use super::{Context, Exit, counted};
 use crate::filter::finish::{self, When};
 use crate::lake_url::SourceUrl;
 use crate::owed::{self, Look};
-use crate::repo::history::{self, FoundBlob, Reach};
+use crate::repo::history;
 use crate::repo_path::RepoPath;
 use crate::store::queue::Owed;
 use crate::ui::size;
@@ -16,10 +16,10 @@ use crate::ui::size;
 /// `git add` uploads by itself; this makes good what it could not.
 #[derive(clap::Args)]
 pub struct Args {
-    /// Also what the pointers of these commits or branches lack
-    #[arg(value_name = "REF")]
+    /// Also what pointers lack in commits that lead here and that no remote of git has
+    #[arg(value_name = "REF", conflicts_with = "all")]
     refs: Vec<String>,
-    /// Also what any pointer in any branch, tag or stash lacks
+    /// Also what pointers lack in any commit that no remote of git has, and in stashes
     #[arg(long)]
     all: bool,
 }
@@ -39,13 +39,11 @@ pub fn run(context: &Context, args: &Args) -> super::Result {
         owed.extend(list.into_iter().map(|record| (record.url.clone(), record)));
     };
     add(owed::settle(&site, Look::Everywhere)?);
-    let mut blobs: Vec<FoundBlob> = Vec::new();
-    if args.all {
-        blobs = history::blobs_reachable(&site.repo, Reach::Refs)?;
-    }
-    for name in &args.refs {
-        blobs.extend(history::blobs_of(&site.repo, name)?);
-    }
+    let blobs = match (args.all, &args.refs[..]) {
+        (true, _) => history::blobs_unpushed(&site.repo, None)?,
+        (false, []) => Vec::new(),
+        (false, refs) => history::blobs_unpushed(&site.repo, Some(refs))?,
+    };
     for blob in blobs {
         let Some(path) = RepoPath::parse(&blob.path) else { continue };
         if let Some((_, pointer)) = site.pointer_of(blob.id)? {

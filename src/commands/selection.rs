@@ -26,6 +26,11 @@ pub(super) struct DatasetArgs {
 }
 
 impl DatasetArgs {
+    /// Returns true if nothing was chosen.
+    pub(super) fn is_empty(&self) -> bool {
+        self.keys.is_empty() && self.slice().is_all()
+    }
+
     /// Returns the slice of samples.
     pub(super) fn slice(&self) -> Slice {
         Slice { start: self.start, stop: self.stop, step: self.step }

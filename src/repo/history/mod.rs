@@ -183,6 +183,43 @@ pub fn blobs_of(repo: &Repo, treeish: &str) -> Result<Vec<FoundBlob>, Error> {
     Ok(found)
 }
 
+/// Returns the blobs of commits that no remote of git is known to have, once each: of all branches, tags and
+/// stashes, or of the commits that are named.
+///
+/// Paths are as those of [`blobs_reachable`].
+///
+/// # Errors
+/// If there is no such commit, or git fails.
+pub fn blobs_unpushed(repo: &Repo, revisions: Option<&[String]>) -> Result<Vec<FoundBlob>, Error> {
+    let git = Git::of(repo)?;
+    let (mut bounds, mut input) = (Vec::new(), Vec::new());
+    let head = ["HEAD".to_owned()];
+    let named = match revisions {
+        Some(revisions) => revisions,
+        None => {
+            bounds.extend(["--branches", "--tags"]);
+            input = stashes(repo, &git)?;
+            // It may be detached, or unborn.
+            if repo.commit_id("HEAD").is_ok() { &head[..] } else { &[] }
+        }
+    };
+    for revision in named {
+        input.extend_from_slice(format!("{}\n", repo.commit_id(revision)?).as_bytes());
+    }
+    bounds.extend(["--stdin", "--not", "--remotes"]);
+    let bounds: Vec<String> = bounds.into_iter().map(str::to_owned).collect();
+    rev_list_blobs(&git, &bounds, &input)
+}
+
+/// Returns the ids of all stashes, one a line: only the latest is a reference, the others are in its reflog.
+fn stashes(repo: &Repo, git: &Git) -> Result<Vec<u8>, Error> {
+    if !repo.has_reference("refs/stash") {
+        return Ok(Vec::new());
+    }
+    let args = ["log", "--walk-reflogs", "--format=%H", "refs/stash", "--"];
+    Ok(git.run(&args, b"")?.stdout)
+}
+
 /// Returns every blob that the repository still needs, once.
 ///
 /// The path is the first one that git met, and only as far as its first line feed: for showing.
@@ -194,11 +231,7 @@ pub fn blobs_reachable(repo: &Repo, reach: Reach) -> Result<Vec<FoundBlob>, Erro
     let mut revisions = Vec::new();
     let bounds: &[&str] = match reach {
         Reach::Refs => {
-            // Only the latest stash is a reference; the others are in its reflog.
-            if repo.has_reference("refs/stash") {
-                let args = ["log", "--walk-reflogs", "--format=%H", "refs/stash", "--"];
-                revisions = git.run(&args, b"")?.stdout;
-            }
+            revisions = stashes(repo, &git)?;
             &["--all", "--indexed-objects"]
         }
         Reach::RefsAndReflogs => {

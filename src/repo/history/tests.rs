@@ -288,3 +288,29 @@ fn what_only_an_unfinished_operation_names_is_found() {
         .expect("writes");
     assert_eq!(found(), pairs(&[("lost", "lost"), ("old", "old")]));
 }
+
+#[test]
+fn what_no_remote_has_is_found_on_branches_stashes_and_by_name() {
+    let pushing = Pushing::new();
+    let repo = &pushing.repo;
+    repo.write("one", b"one");
+    repo.commit_all();
+    repo.run(&["switch", "--quiet", "-c", "side", &pushing.first]);
+    repo.write("two", b"two");
+    repo.commit_all();
+    for content in [&b"older"[..], b"newer"] {
+        repo.write("old", content);
+        repo.run(&["stash", "--quiet"]);
+    }
+    let found = |revisions: Option<&[&str]>| {
+        let revisions: Option<Vec<String>> =
+            revisions.map(|names| names.iter().map(|&name| name.to_owned()).collect());
+        contents(repo, blobs_unpushed(&repo.open(), revisions.as_deref()).expect("lists"))
+    };
+    let all = [("old", "newer"), ("old", "older"), ("one", "one"), ("two", "two")];
+    assert_eq!(found(None), pairs(&all));
+    assert_eq!(found(Some(&["side"])), pairs(&[("two", "two")]));
+    assert_eq!(found(Some(&[&pushing.first])), []);
+    assert!(blobs_unpushed(&repo.open(), Some(&["none".to_owned()])).is_err());
+    assert_eq!(blobs_unpushed(&TestRepo::new().open(), None).expect("is empty"), []);
+}
