@@ -53,6 +53,7 @@
 //! - [`diff`]: which items differ between two states, and how.
 //! - [`mod@fsck`]: whether the store, git's pointers and lakes are what they should be.
 //! - [`import`]: datasets that become tracked pointers of a work tree.
+//! - [`add`]: what `git add` does for lake files, many times faster.
 //! - [`filter`]: the conversation with git, and what happens when git ends it.
 //!
 //! What a person types and sees:
@@ -95,6 +96,7 @@
 //! the suite that it has to pass. [`commands::demo`] shows it all at work.
 
 pub mod access;
+pub mod add;
 pub mod cli;
 pub mod commands;
 pub mod config;

@@ -17,6 +17,7 @@ fn help_of_every_command() {
         "uninstall",
         "track",
         "untrack",
+        "add",
         "status",
         "ls-files",
         "cat",

@@ -39,6 +39,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("diff", &["workspace", "transfer"]),
     ("import", &["workspace", "transfer", "dataset"]),
     ("filter", &["workspace", "transfer", "owed", "fill", "space"]),
+    ("add", &["workspace", "transfer", "sources", "fill", "space", "filter"]),
     // Verbs, and what a person sees.
     ("ui", &["transfer"]),
     (
@@ -59,6 +60,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "diff",
             "import",
             "filter",
+            "add",
             "ui",
         ],
     ),

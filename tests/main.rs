@@ -8,6 +8,7 @@
 
 mod common;
 
+mod adds;
 mod at_once;
 mod cat;
 mod checkouts;

@@ -15,6 +15,7 @@ use crate::transfer::Cancel;
 use crate::ui::Ui;
 use crate::workspace::{self, Workspace};
 
+pub mod add;
 pub mod cat;
 pub mod clone;
 mod dataset;
@@ -136,6 +137,9 @@ pub enum Error {
     /// It cannot be told what is needed.
     #[error(transparent)]
     Needs(#[from] crate::space::needs::Error),
+    /// Files could not be added.
+    #[error(transparent)]
+    Add(#[from] crate::add::Error),
     /// The filter could not be served.
     #[error(transparent)]
     Filter(#[from] crate::filter::session::Error),

@@ -20,7 +20,7 @@ use crate::store::fill_journal::{self, Entry, FillLog};
 use crate::workspace::Workspace;
 
 /// How long another git may hold the index.
-const PATIENCE: Duration = Duration::from_secs(5);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(5);
 /// git compares so many bytes in about the time that waiting for the next second takes.
 const WORTH_WAITING_BYTES: u64 = 256 << 20;
 
@@ -72,7 +72,7 @@ fn between(
     fail_point::reach("fill-marked");
     let changed = change();
     fail_point::reach("fill-placed");
-    let after: Vec<_> = settled(site, items, changed)
+    let after: Vec<_> = settled(site, changed, |at| items[*at].path.clone())
         .into_iter()
         .map(|(at, metadata)| entry(&items[at], StatUpdate::Of(metadata)))
         .collect();
@@ -159,22 +159,26 @@ pub fn recover(site: &Workspace) -> Result<(), Error> {
 }
 
 /// Returns the stat data that the index may have: those of files that were written in an earlier
-/// second than they are looked at in now, and not changed since they were changed.
+/// second than they are looked at in now, and not changed since.
 ///
 /// A file that somebody changes within the second of its time of modification, without changing its
 /// size, would look unchanged for ever. Such entries keep size 0, which costs git one comparison;
 /// where that would take long, waiting for the next second is cheaper.
-fn settled(site: &Workspace, items: &[Item], changed: Changed) -> Changed {
-    let look = |changed: Changed| -> (Changed, Changed) {
+pub(crate) fn settled<T>(
+    site: &Workspace,
+    files: Vec<(T, Metadata)>,
+    path: impl Fn(&T) -> RepoPath,
+) -> Vec<(T, Metadata)> {
+    let look = |files: Vec<(T, Metadata)>| -> (Vec<_>, Vec<_>) {
         // The second is that of before the look: what changes afterwards gets this one or a later one.
         let second = second_of_files();
-        let same = changed.into_iter().filter_map(|(at, before)| {
-            let now = look_again(site, &items[at].path, &before)?;
-            Some((at, now))
+        let same = files.into_iter().filter_map(|(file, before)| {
+            let now = look_again(site, &path(&file), &before)?;
+            Some((file, now))
         });
         same.partition(|(_, metadata)| seconds_of(metadata).is_some_and(|then| then < second))
     };
-    let (mut settled, racy) = look(changed);
+    let (mut settled, racy) = look(files);
     let racy_bytes: u64 = racy.iter().map(|(_, metadata)| metadata.len()).sum();
     if racy_bytes >= WORTH_WAITING_BYTES {
         std::thread::sleep(until_next_second());

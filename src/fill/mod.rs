@@ -32,6 +32,7 @@ pub mod drop;
 mod exchange;
 
 pub use exchange::recover;
+pub(crate) use exchange::{PATIENCE, settled};
 
 /// Files are put in place by so many threads: the disk and the copying are the bound.
 const THREADS: usize = 4;

@@ -217,6 +217,24 @@ impl<'a> Cleaner<'a> {
         }
     }
 
+    /// Returns the pointer for content that is in the store, and leaves a record of it: what git is to have at
+    /// `path`. `before` says how the object stood in the store.
+    ///
+    /// # Errors
+    /// If no pointer can be made, or the record cannot be written: git must not have the pointer then.
+    pub fn take(
+        &mut self,
+        path: &RepoPath,
+        hashed: &Hashed,
+        before: Presence,
+    ) -> Result<Vec<u8>, Error> {
+        let (bytes, pointer, is_new) = self.pointer_for(path, hashed, before)?;
+        if is_new {
+            self.record(path, &bytes, pointer)?;
+        }
+        Ok(bytes)
+    }
+
     /// Returns true if git asks without the intent to stage: it holds no lock of the index, or asks once
     /// more for what it looked at without it, as `git status` does before it refreshes the index.
     fn only_looks(&mut self, path: &RepoPath, oid: Oid) -> bool {

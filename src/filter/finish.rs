@@ -204,9 +204,16 @@ fn upload_referenced(site: &Workspace, emitted: &[Emitted]) -> Result<(), crate:
         owed::of_pointers(site, items.iter().map(|emitted| (&emitted.path, &emitted.pointer)))?;
     site.queue.add_owed(&owed)?;
     // The claims of earlier processes are made good along with this one's.
-    let mut all = owed::settle(site, owed::Look::Index)?;
-    all.extend(owed);
-    if site.config.upload_at == UploadAt::Add {
+    upload_claimed(site)
+}
+
+/// Uploads what the index uses and processes left claims of, unless uploads wait for a push.
+///
+/// # Errors
+/// If the local state cannot be read or written; nothing owed is forgotten.
+pub fn upload_claimed(site: &Workspace) -> Result<(), crate::fs::PathError> {
+    let all = owed::settle(site, owed::Look::Index)?;
+    if site.config.upload_at == UploadAt::Add && !all.is_empty() {
         let (report, due) = owed::pay(site, all)?;
         tell(site, &report, &due);
         owed::settle(site, owed::Look::Index)?;

@@ -299,6 +299,18 @@ pub fn same_file_system(_: &Path, _: &Path) -> bool {
     false
 }
 
+/// Returns true if the owner may execute the file, which is what git keeps of its mode.
+#[cfg(unix)]
+pub fn is_executable(metadata: &Metadata) -> bool {
+    std::os::unix::fs::MetadataExt::mode(metadata) & 0o100 != 0
+}
+
+/// Returns false: there is no executable bit.
+#[cfg(not(unix))]
+pub fn is_executable(_: &Metadata) -> bool {
+    false
+}
+
 /// Makes `target` executable by whom `model` is executable, where its own mode lets them read.
 ///
 /// # Errors

@@ -36,6 +36,38 @@ pub fn matching_paths(folder: &Path, pathspecs: &[OsString]) -> Result<HashSet<V
     list(folder, &fixed, pathspecs)
 }
 
+/// Which files of the work tree are listed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Known {
+    /// Those that the index has.
+    Yes,
+    /// Those that it does not have, without ignored ones.
+    No,
+    /// Those that it does not have, ignored or not.
+    NoMatterIgnored,
+}
+
+/// Lets git list files, as far as pathspecs mean them; without any, those of the whole work tree. It is no
+/// error if they mean nothing.
+///
+/// # Errors
+/// If git cannot be run, or does not take a pathspec.
+pub fn paths_that_are(
+    known: Known,
+    folder: &Path,
+    pathspecs: &[OsString],
+) -> Result<HashSet<Vec<u8>>, Error> {
+    let which: &[&str] = match known {
+        Known::Yes => &["--cached"],
+        Known::No => &["--others", "--exclude-standard"],
+        Known::NoMatterIgnored => &["--others"],
+    };
+    let fixed: Vec<&str> = ["ls-files", "-z", "--full-name"].iter().chain(which).copied().collect();
+    let whole = [OsString::from(":/")];
+    let pathspecs = if pathspecs.is_empty() { &whole } else { pathspecs };
+    list(folder, &[&fixed[..], &["--"]].concat(), pathspecs)
+}
+
 /// Lets git say which files of a commit or tree a list of pathspecs means, typed in `folder`.
 ///
 /// # Errors

@@ -97,6 +97,11 @@ impl Ui {
         self.line("git-lake: ", text);
     }
 
+    /// Repeats what another program said to the person.
+    pub fn repeat(&self, text: &str) {
+        self.line("", text);
+    }
+
     fn line(&self, prefix: &str, text: &str) {
         let mut progress = self.progress();
         progress.erase();

@@ -70,6 +70,11 @@ pub enum EntryKind {
 }
 
 impl EntryKind {
+    /// Returns true for files that may be executed.
+    pub fn is_executable(self) -> bool {
+        self == Self::Executable
+    }
+
     /// Returns true for files with content of their own, the only ones that git filters.
     pub fn is_file(self) -> bool {
         matches!(self, Self::Regular | Self::Executable)

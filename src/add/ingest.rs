@@ -1,0 +1,100 @@
+//! One file of the work tree on its way into the store.
+
+use std::fs::Metadata;
+use std::io::{ErrorKind, Read as _};
+use std::path::Path;
+
+use crate::digest::{COPY_BUFFER_BYTES, HashName, Hashed, Hasher};
+use crate::fs::PathError;
+use crate::fs::beneath::Parent;
+use crate::pointer::{Parsed, is_lfs_pointer};
+use crate::repo_path::RepoPath;
+use crate::store::stage::Intake;
+use crate::store::{Presence, Store};
+use crate::transfer::Cancel;
+use crate::transfer::report::Reporter;
+
+/// Up to this size content is held in memory until its hash is known.
+const IN_MEMORY_BYTES: u64 = 1 << 20;
+
+/// What became of a file.
+pub(super) enum Ingested {
+    /// Its bytes are in the store under their digest.
+    Stored {
+        /// What they are.
+        hashed: Box<Hashed>,
+        /// How the object stood in the store before.
+        before: Presence,
+        /// The stat data of the file, which was not changed while it was read.
+        metadata: Box<Metadata>,
+    },
+    /// It is no plain content, or was changed meanwhile: `git add` decides.
+    LeftToGit,
+    /// Somebody asked to stop.
+    Interrupted,
+}
+
+/// Reads a file once, hashing and storing what was read.
+///
+/// # Errors
+/// If the store cannot take it.
+pub(super) fn ingest(
+    store: &Store,
+    hashes: &[HashName],
+    top: &Path,
+    path: &RepoPath,
+    cancel: &Cancel,
+    reporter: &dyn Reporter,
+) -> Result<Ingested, PathError> {
+    if cancel.is_cancelled() {
+        return Ok(Ingested::Interrupted);
+    }
+    // Whatever cannot be read, git tells about.
+    let file = Parent::open(top, path).ok().flatten().and_then(|parent| parent.open_file().ok());
+    let Some(mut file) = file else { return Ok(Ingested::LeftToGit) };
+    let Ok(metadata) = file.metadata() else { return Ok(Ingested::LeftToGit) };
+    let mut head = Vec::new();
+    if (&mut file).take(IN_MEMORY_BYTES + 1).read_to_end(&mut head).is_err() {
+        return Ok(Ingested::LeftToGit);
+    }
+    if head.is_empty() || Parsed::of(&head) != Parsed::Content || is_lfs_pointer(&head) {
+        return Ok(Ingested::LeftToGit);
+    }
+    reporter.hashed(0, head.len() as u64);
+    let (hashed, before) = if head.len() as u64 <= IN_MEMORY_BYTES {
+        let mut hasher = Hasher::new(hashes);
+        hasher.update(&head);
+        let hashed = hasher.finish();
+        let before = store.presence(hashed.oid, hashed.size)?;
+        store.put(hashed.oid, &head)?;
+        (hashed, before)
+    } else {
+        let mut intake = Intake::begin(store, hashes, None);
+        intake.write(&head);
+        let mut buffer = vec![0; COPY_BUFFER_BYTES];
+        loop {
+            if cancel.is_cancelled() {
+                return Ok(Ingested::Interrupted);
+            }
+            match file.read(&mut buffer) {
+                Ok(0) => break,
+                Ok(count) => {
+                    reporter.hashed(0, count as u64);
+                    intake.write(&buffer[..count]);
+                }
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(_) => return Ok(Ingested::LeftToGit),
+            }
+        }
+        let (hashed, stored) = intake.finish();
+        (hashed, stored?)
+    };
+    // What was stored is what was hashed in any case; what the file is now is another question.
+    let is_same = file.metadata().is_ok_and(|now| {
+        now.len() == metadata.len() && now.modified().ok() == metadata.modified().ok()
+    });
+    Ok(match is_same && hashed.size == metadata.len() {
+        true => Ingested::Stored { hashed: Box::new(hashed), before, metadata: Box::new(metadata) },
+        false => Ingested::LeftToGit,
+    })
+}
