@@ -21,6 +21,7 @@ fn help_of_every_command() {
         "status",
         "ls-files",
         "cat",
+        "du",
         "diff",
         "push",
         "fetch",

@@ -22,6 +22,7 @@ mod dataset_pipelime;
 mod diff;
 mod downloads;
 mod drops;
+mod du;
 mod fetches;
 mod fills;
 mod fsck_pointers;

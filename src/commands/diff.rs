@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 
-use super::lakes::lake_of;
+use super::lakes::lake_name;
 use super::{Context, Error, Exit, counted};
 use crate::diff::{self, Between, Change, Form, Item, Look, Version};
 use crate::kind::{Array, Kind};
@@ -115,7 +115,10 @@ fn line(site: &Workspace, item: &Item) -> String {
     fields.push(both(item, " -> ", |version| Some(version.kind.as_ref()?.to_string())));
     let (gained, lost) = item.sources_changed();
     let named = |sign: char, sources: Vec<&SourceUrl>| {
-        sources.into_iter().map(|source| format!("{sign}{}", lake_of(site, source))).collect()
+        sources
+            .into_iter()
+            .map(|source| format!("{sign}{}", lake_name(site, &source.lake)))
+            .collect()
     };
     let changed: [Vec<String>; 2] = [named('+', gained), named('-', lost)];
     fields.push(changed.concat().join(" "));
@@ -170,7 +173,7 @@ fn summary(items: &[Item]) -> String {
 
 fn document(site: &Workspace, items: &[Item]) -> serde_json::Value {
     let names = |sources: Vec<&SourceUrl>| -> Vec<String> {
-        sources.into_iter().map(|source| lake_of(site, source)).collect()
+        sources.into_iter().map(|source| lake_name(site, &source.lake)).collect()
     };
     let item = |item: &Item| {
         let (gained, lost) = item.sources_changed();

@@ -10,7 +10,7 @@ use crate::digest::HashName;
 use crate::fs::{Shared, write_atomic};
 use crate::lake::{AdminLake, Creation, Declaration, LakeError};
 use crate::lake_url::typed::{Options, TypedUrl};
-use crate::lake_url::{LakeUrl, Scheme, SourceUrl};
+use crate::lake_url::{LakeUrl, Scheme};
 use crate::repo::gitconfig::ConfigFile;
 use crate::repo::process::Git;
 use crate::transfer::reach::Reach;
@@ -26,11 +26,11 @@ pub(super) fn check_name(name: Option<&str>) -> Result<(), Error> {
     }
 }
 
-/// Names a source by its remote, or where no settings know it by its lake.
-pub(super) fn lake_of(site: &Workspace, source: &SourceUrl) -> String {
-    match site.config.remote_at(&source.lake) {
+/// Names a lake by its remote, or where no settings know it by its address.
+pub(super) fn lake_name(site: &Workspace, lake: &LakeUrl) -> String {
+    match site.config.remote_at(lake) {
         Some(remote) => remote.name.clone(),
-        None => source.lake.to_string(),
+        None => lake.to_string(),
     }
 }
 

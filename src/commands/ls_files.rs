@@ -3,11 +3,11 @@
 use std::ffi::OsString;
 use std::io::{self, Write};
 
-use super::lakes::lake_of;
+use super::lakes::lake_name;
+use super::selection::paths_of;
 use super::{Context, Error, Exit};
 use crate::inventory::list::{Listed, Scope, list};
 use crate::inventory::work_tree::InWorkTree;
-use crate::repo::pathspec::{matching_paths, matching_paths_of};
 use crate::store::Presence;
 use crate::ui::escape;
 use crate::workspace::Workspace;
@@ -56,13 +56,7 @@ pub fn run(context: &Context, args: &Args) -> super::Result {
         Some(treeish) => Scope::Tree(treeish.clone()),
         None => Scope::of_default(&site),
     };
-    let paths = match (&args.pathspecs[..], &scope) {
-        ([], _) => None,
-        (pathspecs, Scope::Tree(treeish)) => {
-            Some(matching_paths_of(&site.repo, &context.folder, treeish, pathspecs)?)
-        }
-        (pathspecs, _) => Some(matching_paths(&context.folder, pathspecs)?),
-    };
+    let paths = paths_of(context, &site, &scope, &args.pathspecs)?;
     let mut out = context.ui.records();
     if args.json {
         write!(out, r#"{{"version":{JSON_VERSION},"items":["#)?;
@@ -96,7 +90,7 @@ fn print(out: &mut dyn Write, site: &Workspace, args: &Args, item: &Listed) -> i
     let sources = item.pointer.sources().iter();
     let (oid, sources): (&str, Vec<String>) = match args.long {
         true => (&hex, sources.map(ToString::to_string).collect()),
-        false => (&hex[..SHORT_OID], sources.map(|source| lake_of(site, source)).collect()),
+        false => (&hex[..SHORT_OID], sources.map(|source| lake_name(site, &source.lake)).collect()),
     };
     let sources = if sources.is_empty() { "-".to_owned() } else { sources.join(" ") };
     let work_tree = item.in_work_tree.map_or("-", in_work_tree);

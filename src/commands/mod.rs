@@ -22,6 +22,7 @@ mod dataset;
 pub mod demo;
 pub mod diff;
 pub mod drop;
+pub mod du;
 pub mod env;
 pub mod fetch;
 pub mod filter;

@@ -1,12 +1,15 @@
 //! The part of a command line that says which items are meant.
 
+use std::collections::HashSet;
 use std::ffi::OsString;
 
 use super::{Context, Error};
 use crate::dataset::plan;
-use crate::repo::pathspec::matching_paths;
+use crate::inventory::list::Scope;
+use crate::repo::pathspec::{matching_paths, matching_paths_of};
 use crate::sources::select::Selection;
 use crate::underfolder::{Slice, Step};
+use crate::workspace::Workspace;
 
 /// Items of datasets: `<id>_<key>.<ext>` in a folder `data`, and the files beside it.
 #[derive(Debug, clap::Args)]
@@ -56,4 +59,23 @@ impl DatasetArgs {
         };
         Ok(Selection { keys: self.keys.clone(), slice: self.slice(), paths })
     }
+}
+
+/// Returns the paths that pathspecs mean among items; `None` without any, for all.
+///
+/// # Errors
+/// If they mean nothing.
+pub(super) fn paths_of(
+    context: &Context,
+    site: &Workspace,
+    scope: &Scope,
+    pathspecs: &[OsString],
+) -> Result<Option<HashSet<Vec<u8>>>, Error> {
+    if pathspecs.is_empty() {
+        return Ok(None);
+    }
+    Ok(Some(match scope.treeish() {
+        Some(treeish) => matching_paths_of(&site.repo, &context.folder, treeish, pathspecs)?,
+        None => matching_paths(&context.folder, pathspecs)?,
+    }))
 }

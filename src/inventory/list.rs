@@ -5,12 +5,11 @@ use std::collections::HashSet;
 use super::work_tree::{Glance, InWorkTree, WorkTree};
 use super::{Error, side_by_side};
 use crate::pointer::Pointer;
-use crate::repo::history;
+use crate::repo::history::{self, Reach};
 use crate::repo::index::Entry;
 use crate::repo::{self, BlobId};
 use crate::repo_path::RepoPath;
 use crate::sources::select::refuse_sparse;
-use crate::sources::walk;
 use crate::store::Presence;
 use crate::store::blob_map::Named;
 use crate::workspace::Workspace;
@@ -35,6 +34,14 @@ impl Scope {
         match site.repo.work_tree() {
             Some(_) => Self::Index,
             None => Self::Tree("HEAD".to_owned()),
+        }
+    }
+
+    /// Returns the commit or tree, if it is one.
+    pub fn treeish(&self) -> Option<&str> {
+        match self {
+            Self::Tree(treeish) => Some(treeish),
+            Self::Index | Self::Everything => None,
         }
     }
 }
@@ -64,7 +71,7 @@ pub fn list<E>(
     visit: &mut dyn FnMut(Listed) -> Result<(), E>,
 ) -> Result<(), E>
 where
-    E: From<Error> + From<repo::Error> + From<history::Error>,
+    E: From<Error> + From<repo::Error>,
 {
     let is_meant = |path: &[u8]| paths.is_none_or(|paths| paths.contains(path));
     let mut batch = Batch { site, waiting: Vec::new(), visit };
@@ -91,20 +98,53 @@ where
                 batch.add(path, pointer, in_work_tree)?;
             }
         }
-        Scope::Tree(treeish) => {
-            for blob in history::blobs_of(&site.repo, treeish)? {
-                if is_meant(&blob.path)
-                    && let Some((path, _, pointer)) = read(site, &blob.path, blob.id)?
-                {
+        Scope::Tree(_) | Scope::Everything => {
+            blobs_in(site, scope, paths, |path, blob| {
+                if let Some((path, _, pointer)) = read(site, path, blob)? {
                     batch.add(path, pointer, None)?;
                 }
-            }
-        }
-        Scope::Everything => {
-            walk::of_refs(site, &mut |path, pointer| batch.add(path, pointer, None))?;
+                Ok::<_, E>(())
+            })?;
         }
     }
     batch.flush()
+}
+
+/// Gives paths and blobs, of which some may be pointers; what only a tag names stands under the name of
+/// its blob. Those of a merge that is not resolved are among them.
+pub(super) fn blobs_in<E>(
+    site: &Workspace,
+    scope: &Scope,
+    paths: Option<&HashSet<Vec<u8>>>,
+    mut visit: impl FnMut(&[u8], BlobId) -> Result<(), E>,
+) -> Result<(), E>
+where
+    E: From<Error>,
+{
+    let mut visit = |path: &[u8], blob| match paths.is_none_or(|paths| paths.contains(path)) {
+        true => visit(path, blob),
+        false => Ok(()),
+    };
+    let error = |error: history::Error| E::from(error.into());
+    match scope {
+        Scope::Index => {
+            let index = site.repo.index().map_err(|error| Error::Repo(error.into()))?;
+            refuse_sparse(&index).map_err(Error::from)?;
+            let is_item = |entry: &Entry<'_>| entry.kind.is_file() && !entry.is_intent_to_add;
+            index.entries().filter(is_item).try_for_each(|entry| visit(entry.path, entry.id))
+        }
+        Scope::Tree(treeish) => {
+            let blobs = history::blobs_of(&site.repo, treeish).map_err(error)?;
+            blobs.iter().try_for_each(|blob| visit(&blob.path, blob.id))
+        }
+        Scope::Everything => {
+            let blobs = history::blobs_reachable(&site.repo, Reach::Refs).map_err(error)?;
+            blobs.iter().try_for_each(|blob| match &blob.path[..] {
+                b"" => visit(blob.id.to_string().as_bytes(), blob.id),
+                path => visit(path, blob.id),
+            })
+        }
+    }
 }
 
 fn read(

@@ -1,15 +1,17 @@
 //! What items there are, and how each stands, as far as this clone knows by itself.
 //!
 //! An item is a pointer at a path: of the index, of a commit, or of anything that refs and stashes need.
-//! [`work_tree`] says what lies at its path, by git's own stat data wherever these tell; [`list`] puts
-//! together what `git lake ls-files` shows. Reads only, and asks no lake.
+//! [`work_tree`] says what lies at its path, by git's own stat data wherever these tell; [`list`] gives
+//! items with how they stand, [`usage`] sums up their bytes. Reads only, and asks no lake.
 
 use crate::fs::PathError;
 use crate::parallel;
 use crate::repo::{self, history};
 use crate::sources::select;
 
+mod facts;
 pub mod list;
+pub mod usage;
 pub mod work_tree;
 
 /// So many things are looked at by a thread before it takes the next ones.

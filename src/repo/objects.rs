@@ -112,6 +112,17 @@ impl Repo {
         self.git.try_find_reference(name).is_ok_and(|found| found.is_some())
     }
 
+    /// Returns the full name of the reference that a name means, as `refs/heads/main` for `main`, and for
+    /// `HEAD` where that is checked out; `None` if it is any other revision.
+    pub(super) fn full_reference_name(&self, name: &str) -> Option<String> {
+        let found = self.git.try_find_reference(name).ok()??;
+        let name = match found.target().try_name() {
+            Some(target) => target.as_bstr().to_string(),
+            None => found.name().as_bstr().to_string(),
+        };
+        Some(name)
+    }
+
     /// Returns the tree that an id stands for if it is a tree or a tag of one, not of a commit.
     pub(super) fn tree_without_commit(&self, id: BlobId) -> Result<Option<BlobId>, Error> {
         let failed =

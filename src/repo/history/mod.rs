@@ -248,6 +248,25 @@ pub fn blobs_reachable(repo: &Repo, reach: Reach) -> Result<Vec<FoundBlob>, Erro
     rev_list_blobs(&git, &bounds, &revisions)
 }
 
+/// Returns the blobs that branches, tags, remote-tracking references and stashes need, but for the one
+/// that `name` is the name of; paths are as for [`blobs_reachable`].
+///
+/// # Errors
+/// If git fails.
+pub fn blobs_of_other_refs(repo: &Repo, name: &str) -> Result<Vec<FoundBlob>, Error> {
+    let git = Git::of(repo)?;
+    let full_name = repo.full_reference_name(name);
+    let stashes = match full_name.as_deref() {
+        Some("refs/stash") => Vec::new(),
+        _ => stashes(repo, &git)?,
+    };
+    // What is checked out is a branch, or nothing that has a name.
+    let mut bounds = vec!["--single-worktree".to_owned(), "--exclude=HEAD".to_owned()];
+    bounds.extend(full_name.map(|name| format!("--exclude={name}")));
+    bounds.extend(["--all", "--stdin"].map(str::to_owned));
+    rev_list_blobs(&git, &bounds, &stashes)
+}
+
 impl Repo {
     /// Returns true if this clone left objects on a server: walks pass over what is missing then.
     pub fn is_partial(&self) -> bool {
