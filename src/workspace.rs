@@ -24,7 +24,7 @@ use crate::repo::{self, Blob, BlobId, Repo};
 
 use crate::repo_path::RepoPath;
 use crate::store::Store;
-use crate::store::blob_map::{BlobMap, Named};
+use crate::store::blob_map::BlobMap;
 use crate::store::gc::Hold;
 use crate::store::health::HealthRecords;
 use crate::store::queue::{Owed, Queue};
@@ -300,34 +300,6 @@ impl Workspace {
             Some(remote) => !remote.local,
             None => source.lake.scheme() == Scheme::S3 && pointer.sources().contains(source),
         }
-    }
-
-    /// Returns how many files of the index are pointers, and how many bytes their objects have.
-    ///
-    /// # Errors
-    /// If a blob cannot be read.
-    pub fn tracked(&self, index: &Index) -> Result<(usize, u64), repo::Error> {
-        let mut blobs = BlobMap::at(self.store.root(), self.repo.hash_len());
-        let known = blobs.known();
-        let (mut count, mut bytes) = (0, 0);
-        for entry in index.entries().filter(|entry| entry.stage == 0 && entry.kind.is_file()) {
-            let size = match known.get(entry.id.as_bytes()) {
-                Some(named) => named.size,
-                None => {
-                    let Some((text, pointer)) = self.pointer_of(entry.id)? else { continue };
-                    blobs.learn(
-                        entry.id.as_bytes(),
-                        Named::new(pointer.oid(), pointer.size(), &text),
-                    );
-                    pointer.size()
-                }
-            };
-            count += 1;
-            bytes += size;
-        }
-        // Only time is lost if it cannot be kept.
-        drop(blobs.save());
-        Ok((count, bytes))
     }
 
     /// Returns the tracked files that git holds as content although a pointer belongs there; an empty

@@ -447,8 +447,9 @@ fn status_is_for_people_and_for_machines() {
     assert_eq!(
         document,
         serde_json::json!({
-            "version": 1, "items": 1, "bytes": 3000, "pointers_only": [], "owed": [],
-            "pre_push_hook": true,
+            "version": 2, "items": 1, "bytes": 3000, "staged": [], "modified": [], "deleted": [],
+            "unmerged": [], "pointers_only": [], "owed": [], "unnamed": [], "unheld": null,
+            "unasked": null, "pre_push_hook": true,
         })
     );
     repo.git(["lake", "status", "--check"]);

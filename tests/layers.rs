@@ -34,7 +34,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("sources", &["workspace", "transfer"]),
     ("space", &["workspace", "transfer", "copies", "fill"]),
     ("fsck", &["workspace", "transfer"]),
-    ("inventory", &["workspace", "transfer", "sources"]),
+    ("inventory", &["workspace", "transfer"]),
     ("dataset", &["transfer"]),
     ("diff", &["workspace", "transfer"]),
     ("import", &["workspace", "transfer", "dataset"]),

@@ -72,6 +72,7 @@ mod settings;
 mod shared_store;
 mod sizes;
 mod stability;
+mod statuses;
 mod surroundings;
 mod trust;
 mod uploads;

@@ -388,8 +388,29 @@ fn each_command_says_once_what_is_owed_to_a_lake_that_is_away() {
     push
     0 objects uploaded (0 bytes).git-lake: 200 uploads are owed (000.bin, 001.bin, 002.bin and 197 more): Could not reach the lake `file:///work-lake`: The folder does not exist. `git lake push` tries again.
     status
-    201 files tracked, 20 KiB.
+    201 files tracked, 20 KiB: 200 owed.
     200 uploads are owed to `file:///work-lake` (20 KiB); `git lake push` makes it good.
+      000.bin
+      001.bin
+      002.bin
+      003.bin
+      004.bin
+      005.bin
+      006.bin
+      007.bin
+      008.bin
+      009.bin
+      010.bin
+      011.bin
+      012.bin
+      013.bin
+      014.bin
+      015.bin
+      016.bin
+      017.bin
+      018.bin
+      019.bin
+      and 180 more
     pre-push
     git-lake: 200 files are in no lake that others reach (000.bin bdc642f3, 001.bin 0e51a12d, 002.bin 0f33307c, 003.bin 17de1875, 004.bin 0b15dda6 and 195 more): `work-lake`: Could not reach the lake `file:///work-lake`: The folder does not exist. The content is in this clone: `git lake push` uploads it as soon as a lake takes it.
     git-lake: The push is refused, so that nobody gets pointers without content; `git push --no-verify` pushes all the same.

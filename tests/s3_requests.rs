@@ -131,6 +131,8 @@ fn looking_and_local_content_ask_nothing() {
         &["stash", "list"],
         &["log", "-p"],
         &["lake", "status"],
+        &["lake", "ls-files"],
+        &["lake", "cat", "HEAD~:a.bin"],
         &["lake", "pull"],
         &["lake", "push"],
         &["lake", "env"],

@@ -88,20 +88,10 @@ fn states(args: &Args) -> Result<Between, Error> {
     Ok(states)
 }
 
-fn word(change: Change) -> &'static str {
-    match change {
-        Change::Added => "added",
-        Change::Deleted => "deleted",
-        Change::Modified => "modified",
-        Change::Renamed => "renamed",
-        Change::Unmerged => "unmerged",
-    }
-}
-
 /// Words one item on one line: fields with two blanks between them.
 fn line(site: &Workspace, item: &Item) -> String {
     let path = both(item, " => ", |version| Some(escape::for_terminal(&version.path.display())));
-    let mut fields = vec![word(item.change).to_owned(), path];
+    let mut fields = vec![item.change.as_str().to_owned(), path];
     fields.push(both(item, " -> ", |version| Some(identity(version))));
     let mut sizes = both(item, " -> ", |version| told(version).then(|| size::human(version.size)));
     if let (Some(old), Some(new)) = (&item.old, &item.new)
@@ -162,7 +152,7 @@ fn summary(items: &[Item]) -> String {
     let changes =
         [Change::Added, Change::Deleted, Change::Modified, Change::Renamed, Change::Unmerged];
     let count = |change| items.iter().filter(|item| item.change == change).count();
-    let counts = changes.iter().map(|change| (count(*change), word(*change)));
+    let counts = changes.iter().map(|change| (count(*change), change.as_str()));
     let counts: Vec<String> = counts
         .filter(|(count, _)| *count > 0)
         .map(|(count, word)| format!("{count} {word}"))
@@ -178,7 +168,7 @@ fn document(site: &Workspace, items: &[Item]) -> serde_json::Value {
     let item = |item: &Item| {
         let (gained, lost) = item.sources_changed();
         serde_json::json!({
-            "change": word(item.change),
+            "change": item.change.as_str(),
             "old": item.old.as_ref().map(version),
             "new": item.new.as_ref().map(version),
             "size_difference": number(item.growth()),

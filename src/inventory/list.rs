@@ -2,14 +2,13 @@
 
 use std::collections::HashSet;
 
-use super::work_tree::{Glance, InWorkTree, WorkTree};
+use super::work_tree::{InWorkTree, WorkTree};
 use super::{Error, side_by_side};
 use crate::pointer::Pointer;
-use crate::repo::history::{self, Reach};
-use crate::repo::index::Entry;
+use crate::repo::history::{self, FoundBlob, Reach};
+use crate::repo::index::{Entry, EntryKind};
 use crate::repo::{self, BlobId};
 use crate::repo_path::RepoPath;
-use crate::sources::select::refuse_sparse;
 use crate::store::Presence;
 use crate::store::blob_map::Named;
 use crate::workspace::Workspace;
@@ -78,32 +77,32 @@ where
     match scope {
         Scope::Index => {
             let index = site.repo.index().map_err(repo::Error::from)?;
-            refuse_sparse(&index).map_err(Error::from)?;
-            let is_item = |entry: &Entry<'_>| {
-                entry.kind.is_file() && !entry.is_intent_to_add && is_meant(entry.path)
-            };
-            let entries: Vec<Entry<'_>> = index.entries().filter(is_item).collect();
+            let is_folder = |entry: &Entry<'_>| entry.kind == EntryKind::SparseFolder;
+            let entries = index.entries().filter(may_be_item);
+            let entries: Vec<Entry<'_>> =
+                entries.filter(|entry| is_folder(entry) || is_meant(entry.path)).collect();
             let work_tree = WorkTree::of(site, &index);
             let glances = work_tree.as_ref().map(|work_tree| work_tree.glance_at(&entries));
             for (at, entry) in entries.iter().enumerate() {
-                let Some((path, text, pointer)) = read(site, entry.path, entry.id)? else {
+                if is_folder(entry) {
+                    for blob in files_of_folder(site, entry)? {
+                        batch.add_if_item(&blob.path, blob.id, is_meant, |_| {
+                            Ok(Some(InWorkTree::Absent))
+                        })?;
+                    }
                     continue;
-                };
-                let named = Named::new(pointer.oid(), pointer.size(), &text);
-                let judge = |work_tree: &WorkTree<'_>| {
-                    let glance = glances.as_ref().map_or(Glance::Unknown, |glances| glances[at]);
-                    work_tree.judge(entry, &named, glance)
-                };
-                let in_work_tree = work_tree.as_ref().map(judge).transpose()?;
-                batch.add(path, pointer, in_work_tree)?;
+                }
+                batch.add_if_item(entry.path, entry.id, is_meant, |named| {
+                    let (Some(work_tree), Some(glances)) = (&work_tree, &glances) else {
+                        return Ok(None);
+                    };
+                    work_tree.judge(entry, named, glances[at]).map(Some)
+                })?;
             }
         }
         Scope::Tree(_) | Scope::Everything => {
             blobs_in(site, scope, paths, |path, blob| {
-                if let Some((path, _, pointer)) = read(site, path, blob)? {
-                    batch.add(path, pointer, None)?;
-                }
-                Ok::<_, E>(())
+                batch.add_if_item(path, blob, is_meant, |_| Ok(None))
             })?;
         }
     }
@@ -129,9 +128,13 @@ where
     match scope {
         Scope::Index => {
             let index = site.repo.index().map_err(|error| Error::Repo(error.into()))?;
-            refuse_sparse(&index).map_err(Error::from)?;
-            let is_item = |entry: &Entry<'_>| entry.kind.is_file() && !entry.is_intent_to_add;
-            index.entries().filter(is_item).try_for_each(|entry| visit(entry.path, entry.id))
+            index.entries().filter(may_be_item).try_for_each(|entry| match entry.kind {
+                EntryKind::SparseFolder => {
+                    let files = files_of_folder(site, &entry)?;
+                    files.iter().try_for_each(|file| visit(&file.path, file.id))
+                }
+                _ => visit(entry.path, entry.id),
+            })
         }
         Scope::Tree(treeish) => {
             let blobs = history::blobs_of(&site.repo, treeish).map_err(error)?;
@@ -147,13 +150,21 @@ where
     }
 }
 
-fn read(
+/// Returns true for files, and for folders that stand for theirs.
+fn may_be_item(entry: &Entry<'_>) -> bool {
+    (entry.kind.is_file() || entry.kind == EntryKind::SparseFolder) && !entry.is_intent_to_add
+}
+
+/// Returns the files of a folder outside a sparse checkout, which the index holds as a whole.
+pub(super) fn files_of_folder(
     site: &Workspace,
-    path: &[u8],
-    blob: BlobId,
-) -> Result<Option<(RepoPath, Vec<u8>, Pointer)>, repo::Error> {
-    let Some(path) = RepoPath::parse(path) else { return Ok(None) };
-    Ok(site.pointer_of(blob)?.map(|(text, pointer)| (path, text, pointer)))
+    folder: &Entry<'_>,
+) -> Result<Vec<FoundBlob>, Error> {
+    let mut files = history::blobs_of(&site.repo, &folder.id.to_string())?;
+    for file in &mut files {
+        file.path.splice(..0, folder.path.iter().copied());
+    }
+    Ok(files)
 }
 
 /// Items whose objects are looked for in the store together.
@@ -163,13 +174,20 @@ struct Batch<'a, E> {
     visit: &'a mut dyn FnMut(Listed) -> Result<(), E>,
 }
 
-impl<E: From<Error>> Batch<'_, E> {
-    fn add(
+impl<E: From<Error> + From<repo::Error>> Batch<'_, E> {
+    /// Adds what is meant and is a pointer; `judge` says what lies in the work tree.
+    fn add_if_item(
         &mut self,
-        path: RepoPath,
-        pointer: Pointer,
-        in_work_tree: Option<InWorkTree>,
+        path: &[u8],
+        blob: BlobId,
+        is_meant: impl Fn(&[u8]) -> bool,
+        judge: impl FnOnce(&Named) -> Result<Option<InWorkTree>, Error>,
     ) -> Result<(), E> {
+        let Some(path) = RepoPath::parse(path).filter(|path| is_meant(path.as_bytes())) else {
+            return Ok(());
+        };
+        let Some((text, pointer)) = self.site.pointer_of(blob)? else { return Ok(()) };
+        let in_work_tree = judge(&Named::new(pointer.oid(), pointer.size(), &text))?;
         self.waiting.push((path, pointer, in_work_tree));
         if self.waiting.len() >= AT_ONCE { self.flush() } else { Ok(()) }
     }

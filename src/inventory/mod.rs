@@ -2,15 +2,16 @@
 //!
 //! An item is a pointer at a path: of the index, of a commit, or of anything that refs and stashes need.
 //! [`work_tree`] says what lies at its path, by git's own stat data wherever these tell; [`list`] gives
-//! items with how they stand, [`usage`] sums up their bytes. Reads only, and asks no lake.
+//! items with how they stand, [`usage`] sums up their bytes, [`status`] compares the index with `HEAD`, the
+//! work tree and the settings. Reads only; lakes are asked where a function says so.
 
 use crate::fs::PathError;
 use crate::parallel;
 use crate::repo::{self, history};
-use crate::sources::select;
 
 mod facts;
 pub mod list;
+pub mod status;
 pub mod usage;
 pub mod work_tree;
 
@@ -28,9 +29,9 @@ pub enum Error {
     /// The history cannot be read.
     #[error(transparent)]
     History(#[from] history::Error),
-    /// The index does not list its files.
+    /// The index cannot be compared with a commit.
     #[error(transparent)]
-    Select(#[from] select::Error),
+    Changes(#[from] repo::changes::Error),
     /// A file of the work tree or of the local state cannot be read.
     #[error(transparent)]
     Path(#[from] PathError),

@@ -62,6 +62,19 @@ pub enum Change {
     Unmerged,
 }
 
+impl Change {
+    /// Returns the word for it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Added => "added",
+            Self::Deleted => "deleted",
+            Self::Modified => "modified",
+            Self::Renamed => "renamed",
+            Self::Unmerged => "unmerged",
+        }
+    }
+}
+
 /// A file at one of two states.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Side {
