@@ -45,6 +45,7 @@ enum Kind {
 /// A hidden folder that is removed with this value.
 struct Staging {
     dir: TempDir,
+    watch: sync::Watch,
     /// Held as long as the folder is in use.
     _lock: File,
 }
@@ -91,7 +92,10 @@ impl Staging {
                 continue;
             }
             match std::fs::create_dir(dir.path().join(NEW)) {
-                Ok(()) => return Ok(Self { dir, _lock: lock }),
+                Ok(()) => {
+                    let watch = sync::Watch::begin(dir.path());
+                    return Ok(Self { dir, watch, _lock: lock });
+                }
                 // Somebody swept it before it was locked.
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                 Err(error) => return Err(error).context(dir.path()),
@@ -208,7 +212,7 @@ impl Output {
                 staged.push(self.stage(change.place, name)?);
             }
         }
-        sync::batch(&staged)?;
+        self.sync_staged(&staged)?;
         let mut done = Vec::new();
         for change in changes {
             match self.name(&change) {
@@ -267,6 +271,17 @@ impl Output {
         removed
     }
 
+    /// Makes what was staged in place durable.
+    fn sync_staged(&self, files: &[PathBuf]) -> Result<(), PathError> {
+        let Kind::InPlace { shared, samples } = &self.kind else { return Ok(()) };
+        for staging in [shared, samples].into_iter().flatten() {
+            let new = staging.new_folder();
+            let own = files.iter().filter(|file| file.starts_with(&new));
+            staging.watch.sync(&own.cloned().collect::<Vec<_>>())?;
+        }
+        Ok(())
+    }
+
     fn sync_folders(&self) -> Result<(), PathError> {
         sync::folder(&self.target)?;
         sync::folder(&self.target.join(Place::Sample(0).folder()))
@@ -281,7 +296,7 @@ impl Output {
         let new = staging.new_folder();
         let links = |path: &PathBuf| path.is_symlink();
         let files: Vec<PathBuf> = files.into_iter().filter(|path| !links(path)).collect();
-        sync::batch(&files)?;
+        staging.watch.sync(&files)?;
         sync::folder(&new.join(Place::Sample(0).folder()))?;
         sync::folder(&new)?;
         #[expect(clippy::disallowed_methods, reason = "a whole folder gets its name")]

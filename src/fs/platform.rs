@@ -180,21 +180,61 @@ pub fn is_local_folder(_: &Path) -> bool {
     false
 }
 
-/// Flushes the whole file system that holds `path`; false if it is not one known to do so.
+/// Flushes the whole file system that holds an open file, and returns true; false if it is not known to
+/// do so, or not to tell of everything that could not be written since the file was opened.
 #[cfg(target_os = "linux")]
-pub(super) fn sync_file_system(path: &Path) -> io::Result<bool> {
-    let file = File::open(path)?;
-    if !is_local(&file)? {
+pub(super) fn sync_file_system(file: &File) -> io::Result<bool> {
+    if !(tells_write_errors() && is_local(file)?) {
         return Ok(false);
     }
-    rustix::fs::syncfs(&file)?;
+    rustix::fs::syncfs(file)?;
     Ok(true)
 }
 
-/// Flushes the whole file system that holds `path`; false if it is not one known to do so.
+/// Flushes nothing.
 #[cfg(not(target_os = "linux"))]
-pub(super) fn sync_file_system(_: &Path) -> io::Result<bool> {
+pub(super) fn sync_file_system(_: &File) -> io::Result<bool> {
     Ok(false)
+}
+
+/// Returns true if syncfs(2) tells of data that could not be written: since Linux 5.8 (its commit
+/// 735e4ae5ba28), as the manual page says.
+#[cfg(target_os = "linux")]
+fn tells_write_errors() -> bool {
+    static TELLS: std::sync::OnceLock<bool> = std::sync::OnceLock::new();
+    *TELLS.get_or_init(|| {
+        let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+        linux_version(&release).is_some_and(|version| version >= (5, 8))
+    })
+}
+
+/// Parses the beginning of a release such as `5.15.0-91-generic`.
+#[cfg(target_os = "linux")]
+fn linux_version(release: &str) -> Option<(u32, u32)> {
+    let mut numbers = release.split(|character: char| !character.is_ascii_digit());
+    Some((numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?))
+}
+
+/// Returns how many bytes, of anybody and for any disk, wait to be written; `None` if that is not known.
+#[cfg(target_os = "linux")]
+pub(super) fn unwritten_bytes() -> Option<u64> {
+    unwritten_of(&std::fs::read_to_string("/proc/meminfo").ok()?)
+}
+
+/// Returns how many bytes, of anybody and for any disk, wait to be written; `None` if that is not known.
+#[cfg(not(target_os = "linux"))]
+pub(super) fn unwritten_bytes() -> Option<u64> {
+    None
+}
+
+/// Sums up what `/proc/meminfo` says of it, as proc_meminfo(5) has it: in units of 1024 bytes.
+#[cfg(target_os = "linux")]
+fn unwritten_of(meminfo: &str) -> Option<u64> {
+    let value = |name: &str| -> Option<u64> {
+        let line = meminfo.lines().find_map(|line| line.strip_prefix(name))?;
+        line.trim().strip_suffix(" kB")?.parse::<u64>().ok()?.checked_mul(1024)
+    };
+    value("Dirty:")?.checked_add(value("Writeback:")?)
 }
 
 /// Returns how many bytes the user may still write on the file system of `path`.
@@ -370,4 +410,25 @@ pub fn terminal_width() -> Option<usize> {
 #[cfg(not(unix))]
 pub fn terminal_width() -> Option<usize> {
     None
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_kernel_says_its_version() {
+        assert_eq!(linux_version("5.15.0-91-generic\n"), Some((5, 15)));
+        assert_eq!(linux_version("6.1-rc3"), Some((6, 1)));
+        assert_eq!(linux_version("4.18.0"), Some((4, 18)));
+        assert_eq!((linux_version(""), linux_version("newest")), (None, None));
+    }
+
+    #[test]
+    fn what_waits_to_be_written_is_dirty_or_under_way() {
+        let text = "MemFree:   9 kB\nDirty:     12 kB\nWriteback:     4 kB\nWritebackTmp: 7 kB\n";
+        assert_eq!(unwritten_of(text), Some(16 << 10));
+        assert_eq!(unwritten_of("Dirty: 12 kB\n"), None);
+        assert!(unwritten_bytes().is_some());
+    }
 }

@@ -53,6 +53,7 @@ pub fn stage(
     target: &Target,
     items: Vec<(Wish, Content)>,
 ) -> Result<Staged, Error> {
+    let watch = sync::Watch::begin(&target.top);
     let mut staged = Staged::default();
     let mut ready = Vec::new();
     for (wish, content) in items {
@@ -66,7 +67,7 @@ pub fn stage(
     }
     let written = ready.iter().filter(|one| one.stat.is_some());
     let written: Vec<PathBuf> = written.map(|one| join(&target.top, &one.wish.path)).collect();
-    sync::batch(&written)?;
+    watch.sync(&written)?;
     site.store.sync()?;
     fail_point::reach("import-written");
     let texts: Vec<Vec<u8>> = ready.iter().map(|one| one.text.clone()).collect();

@@ -14,11 +14,11 @@ use std::fs::{File, Metadata};
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicU64;
-use std::sync::{Mutex, Once};
+use std::sync::{Mutex, Once, OnceLock};
 use std::time::Duration;
 
 use crate::digest::{COPY_BUFFER_BYTES, Hasher};
-use crate::fs::{IoContext as _, PathError, if_exists, platform, unix_now};
+use crate::fs::{IoContext as _, PathError, if_exists, platform, sync, unix_now};
 use crate::oid::Oid;
 
 pub mod blob_map;
@@ -70,6 +70,8 @@ pub struct Store {
     root: PathBuf,
     /// Where objects are kept together with other clones, if they are.
     shared: Option<PathBuf>,
+    /// Begun with the first object that this process stages.
+    watch: OnceLock<sync::Watch>,
     /// Objects that this process published and has not synced, with the inode that it wrote.
     unsynced: Mutex<HashMap<Oid, u64>>,
     /// Folders that got a new folder and were not synced since.
@@ -115,6 +117,7 @@ impl Store {
         Self {
             root,
             shared: None,
+            watch: OnceLock::new(),
             unsynced: Mutex::default(),
             changed_folders: Mutex::default(),
             verified: Mutex::default(),
@@ -265,6 +268,11 @@ impl Store {
         Ok(Error::Damaged { oid, aside })
     }
 
+    /// Returns what the disk fails to write since the first object was staged, in a folder of the store.
+    fn watch(&self, folder: &Path) -> &sync::Watch {
+        self.watch.get_or_init(|| sync::Watch::begin(folder))
+    }
+
     /// Makes every object that this process published durable, in one batch, and records it.
     ///
     /// Does nothing when there is nothing new. Safe to call again after a failure.
@@ -276,10 +284,10 @@ impl Store {
             self.unsynced.lock().expect("no holder panics").iter().map(|(o, i)| (*o, *i)).collect();
         let paths: Vec<PathBuf> = pending.iter().map(|(oid, _)| self.object_path(*oid)).collect();
         let mut changed = self.changed_folders.lock().expect("no holder panics");
-        changed.iter().try_for_each(|folder| crate::fs::sync::folder(folder))?;
+        changed.iter().try_for_each(|folder| sync::folder(folder))?;
         changed.clear();
         drop(changed);
-        crate::fs::sync::batch(&paths)?;
+        self.watch(&self.root).sync(&paths)?;
         for ((oid, inode), path) in pending.iter().zip(&paths) {
             // Another process may have put its own, unsynced copy there: that one is its to seal.
             if_exists(platform::seal_inode(path, *inode)).context(path)?;

@@ -43,7 +43,7 @@ impl Store {
             }
             other => other,
         };
-        Ok(StagedObject { store: self, file: file? })
+        Ok(StagedObject::new(self, file?))
     }
 
     /// Creates a folder of the store and keeps in mind what is to be synced for it.
@@ -73,6 +73,7 @@ impl Store {
 
 impl<'a> StagedObject<'a> {
     pub(super) fn new(store: &'a Store, file: NamedTempFile) -> Self {
+        store.watch(file.path().parent().unwrap_or(store.root()));
         Self { store, file }
     }
 

@@ -79,6 +79,7 @@ struct Batch<'a> {
     declared: HashName,
     base: Metadata,
     staging: PathBuf,
+    watch: sync::Watch,
     buffer: Vec<u8>,
 }
 
@@ -93,7 +94,8 @@ impl<'a> Batch<'a> {
         let base = base.map_err(|error| LakeError::reading(&lake.url, error))?;
         let staging =
             staging::open(lake, &base).map_err(|error| LakeError::writing(&lake.url, error))?;
-        Ok(Self { lake, observer, declared, base, staging, buffer: vec![0; COPY_BUFFER_BYTES] })
+        let (watch, buffer) = (sync::Watch::begin(&staging), vec![0; COPY_BUFFER_BYTES]);
+        Ok(Self { lake, observer, declared, base, staging, watch, buffer })
     }
 
     /// Finds the object in the lake, or stages it there.
@@ -177,7 +179,7 @@ impl<'a> Batch<'a> {
                 Step::Done(_) => None,
             })
             .collect();
-        if let Err(error) = sync::batch(&paths) {
+        if let Err(error) = self.watch.sync(&paths) {
             let error = LakeError::writing(&self.lake.url, error);
             for step in steps {
                 if !matches!(step, Step::Done(_)) {
@@ -207,7 +209,7 @@ impl<'a> Batch<'a> {
     /// Checks the object that another writer, or the same batch, published in between.
     fn find_winner(&mut self, upload: &Upload<'_>, path: &Path) -> Step {
         match self.find(upload) {
-            Ok(Some(Step::Fresh)) => match sync::batch(&[path.to_owned()]) {
+            Ok(Some(Step::Fresh)) => match self.watch.sync(&[path.to_owned()]) {
                 Ok(()) => Step::Fresh,
                 Err(error) => Step::Done(Err(LakeError::writing(&self.lake.url, error))),
             },
