@@ -246,13 +246,16 @@ pub fn md5_hex(bytes: &[u8]) -> String {
 /// they do not get faster.
 pub const COPY_BUFFER_BYTES: usize = 1 << 20;
 
+/// Buffer for reading files that are only hashed, in bytes: a small file does not pay for clearing more.
+const HASH_BUFFER_BYTES: usize = 128 << 10;
+
 /// Reads `reader` to its end and hashes it in constant memory.
 ///
 /// # Errors
 /// Those of the reader.
 pub fn hash_reader(mut reader: impl Read, hashes: &[HashName]) -> io::Result<Hashed> {
     let mut hasher = Hasher::new(hashes);
-    let mut buffer = vec![0; COPY_BUFFER_BYTES];
+    let mut buffer = vec![0; HASH_BUFFER_BYTES];
     loop {
         match reader.read(&mut buffer) {
             Ok(0) => return Ok(hasher.finish()),

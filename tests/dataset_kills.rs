@@ -7,8 +7,8 @@ use crate::common::{Repo, TestEnv, noise, wait_until};
 
 /// So many that they are done in two steps. The first is quick, and the second takes seconds when the rate
 /// is limited to [`RATE`]: whatever happens after the first happens in the middle.
-const ITEMS: u64 = 700;
-const AT_ONCE: u64 = 512;
+const ITEMS: u64 = 2236;
+const AT_ONCE: u64 = 2048;
 const RATE: &str = "1m";
 
 fn content(at: u64) -> Vec<u8> {

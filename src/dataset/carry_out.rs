@@ -17,7 +17,7 @@ use crate::lake_url::SourceUrl;
 use crate::transfer::report::{Activity, with_causes};
 
 /// Items that are worked on together, and of them those whose content is relayed through temporary files.
-const AT_ONCE: usize = 512;
+const AT_ONCE: usize = 2048;
 const RELAYED_AT_ONCE: usize = 32;
 
 /// What a plan is carried out with.

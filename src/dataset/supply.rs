@@ -228,7 +228,9 @@ fn hash_files(
 fn hash_file(path: &PathBuf, stamp: Stamp, hashes: &[HashName]) -> Result<Content, Trouble> {
     let unreadable = |error: std::io::Error| Trouble::new(format!("it could not be read: {error}"));
     // Uploads open no links; what one leads to is the item.
-    let path = std::fs::canonicalize(path).map_err(unreadable)?;
+    let is_link = std::fs::symlink_metadata(path).map_err(unreadable)?.is_symlink();
+    let path =
+        if is_link { std::fs::canonicalize(path).map_err(unreadable)? } else { path.clone() };
     let hashed =
         File::open(&path).and_then(|file| hash_reader(file, hashes)).map_err(unreadable)?;
     match stamp.is_still(&path) {
