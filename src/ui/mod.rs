@@ -11,6 +11,7 @@ pub mod escape;
 mod progress;
 pub mod size;
 mod terminal;
+mod work;
 
 use progress::{Progress, Shown};
 use terminal::Terminal;

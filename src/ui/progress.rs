@@ -9,8 +9,8 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use super::size::human;
 use super::terminal::Terminal;
+use super::work::{Work, word};
 use crate::transfer::report::Activity;
 
 /// Nothing is shown on a terminal before this.
@@ -45,17 +45,6 @@ pub(super) struct Progress {
     has_ticker: bool,
     last_drawn: Option<Instant>,
     last_machine_line: Option<Instant>,
-}
-
-/// What is under way.
-struct Work {
-    activity: Activity,
-    begin: Instant,
-    last_plain: Option<Instant>,
-    objects: u64,
-    objects_done: u64,
-    bytes: u64,
-    bytes_done: u64,
 }
 
 impl Progress {
@@ -222,62 +211,6 @@ pub(super) fn tick(progress: &Arc<Mutex<Progress>>) {
     });
 }
 
-impl Work {
-    fn begin(activity: Activity, now: Instant) -> Self {
-        let (objects, objects_done, bytes, bytes_done) = (0, 0, 0, 0);
-        Self { activity, begin: now, last_plain: None, objects, objects_done, bytes, bytes_done }
-    }
-
-    /// Words what is done, what is to be done, how fast, and how long it will take, in ASCII.
-    fn line(&self, now: Instant) -> String {
-        let elapsed = now.duration_since(self.begin).as_secs_f64().max(0.001);
-        let rate = self.bytes_done as f64 / elapsed;
-        let speed = match self.bytes_done {
-            0 => String::new(),
-            _ => format!(", {}/s", human(rate as u64)),
-        };
-        let word = word(self.activity);
-        if self.activity == Activity::Hashing {
-            let files = if self.objects_done == 1 { "file" } else { "files" };
-            return format!("{word} {} {files}, {}{speed}", self.objects_done, human(self.bytes));
-        }
-        let left = self.bytes.saturating_sub(self.bytes_done) as f64 / rate.max(1.0);
-        let left = match self.bytes_done {
-            0 => String::new(),
-            _ => format!(", {} left", duration(left as u64)),
-        };
-        // What is uploaded is stored and written down as owed: stopping loses nothing.
-        let is_upload = self.activity == Activity::Uploading;
-        let note = if is_upload { " (Ctrl-C is safe)" } else { "" };
-        format!(
-            "{word} {}/{} files, {} of {}{speed}{left}{note}",
-            self.objects_done,
-            self.objects,
-            human(self.bytes_done),
-            human(self.bytes.max(self.bytes_done)),
-        )
-    }
-}
-
-/// Writes seconds as people say them.
-fn duration(seconds: u64) -> String {
-    match (seconds / 3600, seconds / 60 % 60, seconds % 60) {
-        (0, 0, seconds) => format!("{seconds} s"),
-        (0, minutes, seconds) => format!("{minutes} min {seconds} s"),
-        (hours, minutes, _) => format!("{hours} h {minutes} min"),
-    }
-}
-
-fn word(activity: Activity) -> &'static str {
-    match activity {
-        Activity::Hashing => "Hashing",
-        Activity::Uploading => "Uploading",
-        Activity::Downloading => "Downloading",
-        Activity::Filling => "Filling",
-        Activity::Verifying => "Verifying",
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::sync::mpsc::{Receiver, Sender, channel};
@@ -311,23 +244,6 @@ mod tests {
         work.begin = then;
         work.last_plain = work.last_plain.map(|_| then);
         progress.last_drawn = None;
-    }
-
-    #[test]
-    fn the_line_counts_from_the_beginning_and_not_from_its_first_show() {
-        let mut progress = Progress::new(Shown::Nowhere, None);
-        progress.expect(Activity::Uploading, 4, 4 << 30);
-        age(&mut progress, 10);
-        let line =
-            |progress: &Progress| progress.work.as_ref().map(|work| work.line(Instant::now()));
-        let begin = line(&progress).expect("a line");
-        assert_eq!(begin, "Uploading 0/4 files, 0 bytes of 4.0 GiB (Ctrl-C is safe)");
-        progress.moved(1 << 30);
-        progress.finished_object();
-        let line = line(&progress).expect("a line");
-        let start = "Uploading 1/4 files, 1.0 GiB of 4.0 GiB, 10";
-        assert!(line.starts_with(start) && line.ends_with(" left (Ctrl-C is safe)"), "{line}");
-        assert!(line.contains(" 30 s left") || line.contains(" 29 s left"), "{line}");
     }
 
     #[test]
@@ -419,11 +335,5 @@ mod tests {
         progress.end();
         let text = std::fs::read_to_string(path).expect("reads");
         assert_eq!(text, "downloading 0/1 0/10\ndownloading 1/1 10/10\n");
-    }
-
-    #[test]
-    fn durations_are_said_as_people_say_them() {
-        let said = [9, 60, 3599, 7260].map(duration);
-        assert_eq!(said, ["9 s", "1 min 0 s", "59 min 59 s", "2 h 1 min"]);
     }
 }
