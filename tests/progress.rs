@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use crate::common::dataset::place;
 use crate::common::terminal::Seen;
 use crate::common::{Repo, TestEnv, noise};
 
@@ -161,4 +162,29 @@ fn without_a_terminal_what_is_short_says_nothing_and_machines_hear_all() {
     assert_eq!(hashing.len() + uploading.len(), text.lines().count(), "{text}");
     // Not more often than every tenth of a second.
     assert!(uploading.len() < 40, "{text}");
+}
+
+#[test]
+fn of_objects_whose_sizes_show_when_they_come_the_rest_is_a_guess() {
+    let env = TestEnv::new();
+    let place = place(&env);
+    let same = || noise(1, 300_000);
+    place.dataset("in", [("data/0_a", same()), ("data/1_a", noise(2, 300_000))]);
+    place.dataset("in", [("data/2_a", noise(3, 300_000)), ("data/3_a", same())]);
+    let file = env.path("sent");
+    let add = ["remote-add", "-i", "in", "-o", "away", "-r", "lake"];
+    place.with("GIT_LAKE_PROGRESS", &file).lake(0, add);
+    let told = fs::read_to_string(&file).unwrap();
+    assert!(told.ends_with("\nuploading 4/4 900000/1200000\n"), "what is twice goes once: {told}");
+
+    let file = env.path("brought");
+    let slow = place.with("GIT_CONFIG_COUNT", "1").with("GIT_CONFIG_KEY_0", "lake.maxRate");
+    let slow = slow.with("GIT_CONFIG_VALUE_0", "600k").with("GIT_LAKE_PROGRESS", &file);
+    let seen = slow.git_on_terminal(&["lake", "clone", "-i", "away", "-o", "back", "-j", "1"]);
+    shows(&seen, "Downloading");
+    assert!(seen.raw.contains(" of about 1.1 MiB, "), "{:?}", seen.raw);
+    assert!(seen.raw.contains(" s left\x1b[K"), "{:?}", seen.raw);
+    let told = fs::read_to_string(&file).unwrap();
+    assert!(told.starts_with("downloading 0/4 0/0\n"), "{told}");
+    assert!(told.ends_with("\ndownloading 4/4 1200000/1200000\n"), "{told}");
 }

@@ -79,21 +79,24 @@ impl Work<'_> {
 
     /// Says how much there is to do; how large objects in lakes are shows when they come.
     fn announce(&self, plan: &Plan) {
-        let (mut objects, mut bytes, mut activity) = (0, 0, Activity::Downloading);
+        let targets = self.targets.len() as u64;
+        let (mut objects, mut bytes, mut of_any_size) = (0, 0, 0);
         for (item, step) in self.dataset.items.iter().zip(&plan.0) {
             match (step, &item.state) {
                 (Step::Send, State::File(stamp) | State::Both(stamp, _)) => {
-                    let targets = self.targets.len() as u64;
                     (objects, bytes) = (objects + targets, bytes + stamp.size() * targets);
-                    activity = Activity::Uploading;
                 }
-                (Step::Send, _) if item.is_away() => objects += 1 + self.targets.len() as u64,
-                (Step::Restore, _) if item.is_away() => objects += 1,
+                (Step::Send, _) if item.is_away() => of_any_size += 1 + targets,
+                (Step::Restore, _) if item.is_away() => of_any_size += 1,
                 _ => {}
             }
         }
+        let activity = if objects > 0 { Activity::Uploading } else { Activity::Downloading };
         if objects > 0 {
             self.site.reporter.expect(activity, objects, bytes);
+        }
+        if of_any_size > 0 {
+            self.site.reporter.expect_unsized(activity, of_any_size);
         }
     }
 

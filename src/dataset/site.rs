@@ -149,6 +149,12 @@ struct Part(Arc<dyn Reporter>);
 impl Reporter for Part {
     fn expect(&self, _: Activity, _: u64, _: u64) {}
 
+    fn expect_unsized(&self, _: Activity, _: u64) {}
+
+    fn sized(&self, objects: u64, bytes: u64) {
+        self.0.sized(objects, bytes);
+    }
+
     fn moved(&self, bytes: u64) {
         self.0.moved(bytes);
     }

@@ -94,6 +94,9 @@ pub(super) fn send(
         contents[at] = Some(match landed {
             Ok(landed) => {
                 sent.met_damage |= landed.met_damage;
+                let copies = held[at].iter().filter(|held| held.is_none()).count() as u64;
+                let size = landed.hashed.size;
+                site.reporter.sized(copies, size.saturating_mul(copies));
                 Ok(Content { path: wanted.path, hashed: landed.hashed })
             }
             Err(failure) => {
@@ -117,12 +120,16 @@ pub(super) fn send(
                     let url = target.url.source(ObjectName::new(&digest, &name));
                     if seen.insert(url.clone()) {
                         jobs.push(job(item, url.clone(), target.hash, content));
+                        sources.push(Ok(url));
+                        continue;
                     }
                     Ok(url)
                 }
                 (None, Some(Err(trouble))) => Err(trouble.clone()),
                 (None, None) => Err(Trouble::new("its content could not be read")),
             };
+            // Nothing is to be sent: it is there, or on its way already, or cannot be had.
+            site.reporter.finished_object();
             sources.push(source);
         }
         places.push(sources.into_iter().collect());

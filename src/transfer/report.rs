@@ -20,6 +20,12 @@ pub trait Reporter: Send + Sync {
     /// Hears that so many more objects and bytes are to be moved.
     fn expect(&self, activity: Activity, objects: u64, bytes: u64);
 
+    /// Hears that so many more objects are to be moved, of sizes that nobody knows yet.
+    fn expect_unsized(&self, activity: Activity, objects: u64);
+
+    /// Hears how many bytes there are to move for some of the objects that were expected without a size.
+    fn sized(&self, objects: u64, bytes: u64);
+
     /// Hears that bytes were moved.
     fn moved(&self, bytes: u64);
 
@@ -48,6 +54,10 @@ pub struct Silent;
 
 impl Reporter for Silent {
     fn expect(&self, _: Activity, _: u64, _: u64) {}
+
+    fn expect_unsized(&self, _: Activity, _: u64) {}
+
+    fn sized(&self, _: u64, _: u64) {}
 
     fn moved(&self, _: u64) {}
 

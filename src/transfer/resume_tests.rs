@@ -133,6 +133,8 @@ fn a_process_goes_on_where_the_last_one_was_stopped() {
     struct Stop(Cancel, AtomicU64);
     impl Reporter for Stop {
         fn expect(&self, _: Activity, _: u64, _: u64) {}
+        fn expect_unsized(&self, _: Activity, _: u64) {}
+        fn sized(&self, _: u64, _: u64) {}
         fn moved(&self, bytes: u64) {
             if self.1.fetch_add(bytes, Ordering::Relaxed) + bytes >= BREAK {
                 self.0.cancel();

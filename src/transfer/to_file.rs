@@ -14,6 +14,7 @@ use std::time::Instant;
 
 use super::Transfer;
 use super::download::{Failure, SPARE_BYTES, SourceFailure};
+use super::report::Activity;
 use super::rounds::Fetch;
 use crate::digest::{COPY_BUFFER_BYTES, HashName, Hashed, Hasher, hash_reader};
 use crate::fs::platform::free_bytes;
@@ -84,6 +85,9 @@ impl Transfer {
         let results: Mutex<Vec<Option<_>>> = Mutex::new(wanted.iter().map(|_| None).collect());
         let lakes = wanted.iter().filter_map(|one| one.candidates.first());
         let threads = lakes.map(|source| self.lakes.at(&source.lake).most_at_once(self.jobs)).max();
+        if !wanted.is_empty() {
+            self.reporter.expect_unsized(Activity::Downloading, wanted.len() as u64);
+        }
         std::thread::scope(|scope| {
             for _ in 0..threads.unwrap_or(1).min(wanted.len()) {
                 scope.spawn(|| {
@@ -97,6 +101,7 @@ impl Transfer {
                 });
             }
         });
+        self.reporter.end();
         let results = results.into_inner().expect("no holder panics");
         results.into_iter().map(|result| result.unwrap_or(Err(Failure::Cancelled))).collect()
     }
@@ -123,11 +128,18 @@ impl Transfer {
         if let Some(hashed) = self.take_stored(wanted, file, hashes)? {
             return Ok(Landed { hashed, met_damage: false });
         }
-        let candidates = &wanted.candidates;
+        let (candidates, mut is_sized) = (&wanted.candidates, false);
         let had = self.first_source(
             candidates,
             |hashed: &Hashed| hashed.size,
-            |at| vec![(at, self.receive_file(&candidates[at], wanted, file, hashes))],
+            |at| {
+                let sized = |bytes| {
+                    if !std::mem::replace(&mut is_sized, true) {
+                        self.reporter.sized(1, bytes);
+                    }
+                };
+                vec![(at, self.receive_file(&candidates[at], wanted, file, hashes, sized))]
+            },
         )?;
         for (at, _) in had.failures.iter().filter(|(_, why)| why.is_damage()) {
             self.lakes.at(&candidates[*at].lake).note_damage();
@@ -175,11 +187,13 @@ impl Transfer {
         wanted: &WantedFile,
         file: &mut File,
         hashes: &[HashName],
+        sized: impl FnOnce(u64),
     ) -> Result<Hashed, Fetch> {
         let open = self.lakes.at(&source.lake);
         let begun = Instant::now();
         let content = open.usable()?.get(&source.name, 0)?;
         open.note_first_byte(begun.elapsed());
+        sized(content.size);
         let folder = wanted.path.parent().unwrap_or(Path::new("."));
         if free_bytes(folder).is_ok_and(|free| free < content.size.saturating_add(SPARE_BYTES)) {
             return Err(Fetch::Fatal(Failure::NoRoom { size: content.size }));

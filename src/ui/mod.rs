@@ -133,7 +133,15 @@ fn is_dumb(term: Option<String>) -> bool {
 
 impl Reporter for Ui {
     fn expect(&self, activity: Activity, objects: u64, bytes: u64) {
-        self.tell(|progress| progress.expect(activity, objects, bytes));
+        self.tell(|progress| progress.expect(activity, objects, Some(bytes)));
+    }
+
+    fn expect_unsized(&self, activity: Activity, objects: u64) {
+        self.tell(|progress| progress.expect(activity, objects, None));
+    }
+
+    fn sized(&self, objects: u64, bytes: u64) {
+        self.progress().sized(objects, bytes);
     }
 
     fn moved(&self, bytes: u64) {

@@ -62,15 +62,24 @@ impl Progress {
         }
     }
 
-    pub(super) fn expect(&mut self, activity: Activity, objects: u64, bytes: u64) {
+    /// Hears of more to do; `bytes` is `None` if nobody knows how large it is.
+    pub(super) fn expect(&mut self, activity: Activity, objects: u64, bytes: Option<u64>) {
         let now = Instant::now();
         if self.work.as_ref().is_some_and(|work| work.activity != activity) {
             self.close();
         }
         let work = self.work.get_or_insert_with(|| Work::begin(activity, now));
         work.objects += objects;
-        work.bytes += bytes;
+        if let Some(bytes) = bytes {
+            work.size(objects, bytes);
+        }
         self.show(now);
+    }
+
+    pub(super) fn sized(&mut self, objects: u64, bytes: u64) {
+        if let Some(work) = &mut self.work {
+            work.size(objects, bytes);
+        }
     }
 
     pub(super) fn moved(&mut self, bytes: u64) {
@@ -249,7 +258,7 @@ mod tests {
     #[test]
     fn a_line_is_cut_at_the_edge_drawn_rarely_and_erased_at_the_end() {
         let (mut progress, pieces) = on_terminal();
-        progress.expect(Activity::Downloading, 1, 10);
+        progress.expect(Activity::Downloading, 1, Some(10));
         progress.moved(1);
         assert_eq!(pieces.try_iter().count(), 0, "not before a quarter of a second");
         age(&mut progress, 1);
@@ -265,7 +274,7 @@ mod tests {
     #[test]
     fn while_git_may_write_nothing_is_drawn() {
         let (mut progress, pieces) = on_terminal();
-        progress.expect(Activity::Downloading, 1, 10);
+        progress.expect(Activity::Downloading, 1, Some(10));
         age(&mut progress, 1);
         progress.moved(1);
         assert_eq!(pieces.try_iter().count(), 1);
@@ -283,7 +292,7 @@ mod tests {
     fn without_a_terminal_there_is_a_line_now_and_then() {
         let (sender, pieces) = channel();
         let mut progress = Progress::new(Shown::AsLines(Box::new(Pieces(sender))), None);
-        progress.expect(Activity::Filling, 1, 1 << 20);
+        progress.expect(Activity::Filling, 1, Some(1 << 20));
         age(&mut progress, 9);
         progress.moved(1);
         assert_eq!(pieces.try_iter().count(), 0);
@@ -307,8 +316,8 @@ mod tests {
     #[test]
     fn the_end_of_one_batch_is_not_that_of_another() {
         let mut progress = Progress::new(Shown::Nowhere, None);
-        progress.expect(Activity::Downloading, 1, 10);
-        progress.expect(Activity::Downloading, 1, 10);
+        progress.expect(Activity::Downloading, 1, Some(10));
+        progress.expect(Activity::Downloading, 1, Some(10));
         progress.finished_object();
         progress.end();
         assert_eq!(progress.work.as_ref().map(|work| work.objects), Some(2));
@@ -316,7 +325,7 @@ mod tests {
         progress.end();
         assert!(progress.work.is_none());
         // Hashing goes on unseen while something else moves.
-        progress.expect(Activity::Downloading, 1, 10);
+        progress.expect(Activity::Downloading, 1, Some(10));
         progress.hashed(1, 5);
         assert_eq!(progress.work.as_ref().map(|work| work.bytes), Some(10));
         progress.close();
@@ -329,7 +338,7 @@ mod tests {
         let dir = tempfile::tempdir().expect("a folder");
         let path = dir.path().join("progress");
         let mut progress = Progress::new(Shown::Nowhere, Some(path.clone()));
-        progress.expect(Activity::Downloading, 1, 10);
+        progress.expect(Activity::Downloading, 1, Some(10));
         progress.moved(10);
         progress.finished_object();
         progress.end();

@@ -12,14 +12,45 @@ pub(super) struct Work {
     pub(super) last_plain: Option<Instant>,
     pub(super) objects: u64,
     pub(super) objects_done: u64,
+    /// Objects whose sizes are known.
+    objects_sized: u64,
+    /// Their sizes.
     pub(super) bytes: u64,
     pub(super) bytes_done: u64,
 }
 
 impl Work {
     pub(super) fn begin(activity: Activity, now: Instant) -> Self {
-        let (objects, objects_done, bytes, bytes_done) = (0, 0, 0, 0);
-        Self { activity, begin: now, last_plain: None, objects, objects_done, bytes, bytes_done }
+        Self {
+            activity,
+            begin: now,
+            last_plain: None,
+            objects: 0,
+            objects_done: 0,
+            objects_sized: 0,
+            bytes: 0,
+            bytes_done: 0,
+        }
+    }
+
+    /// Hears how large so many of the objects are together.
+    pub(super) fn size(&mut self, objects: u64, bytes: u64) {
+        self.objects_sized += objects;
+        self.bytes += bytes;
+    }
+
+    /// Returns how many bytes there are to move, and true if that is a guess: an object of unknown size
+    /// counts as much as the others do on the average. `None` if nothing is known.
+    fn total(&self) -> Option<(u64, bool)> {
+        // Some were done without telling a size: they were there, or cannot be had.
+        let unknown = self.objects.saturating_sub(self.objects_sized.max(self.objects_done));
+        let guessed = match (unknown, self.objects_sized) {
+            (0, _) => 0.0,
+            (_, 0) => return None,
+            (unknown, sized) => self.bytes as f64 / sized as f64 * unknown as f64,
+        };
+        let known = self.bytes.max(self.bytes_done);
+        Some((known.saturating_add(guessed as u64), unknown > 0))
     }
 
     /// Words what is done, what is to be done, how fast, and how long it will take, in ASCII.
@@ -35,21 +66,22 @@ impl Work {
             let files = if self.objects_done == 1 { "file" } else { "files" };
             return format!("{word} {} {files}, {}{speed}", self.objects_done, human(self.bytes));
         }
-        let left = self.bytes.saturating_sub(self.bytes_done) as f64 / rate.max(1.0);
-        let left = match self.bytes_done {
-            0 => String::new(),
-            _ => format!(", {} left", duration(left as u64)),
+        let (total, left) = match self.total() {
+            None => (String::new(), String::new()),
+            Some((total, is_guess)) => {
+                let about = if is_guess { "about " } else { "" };
+                let left = total.saturating_sub(self.bytes_done) as f64 / rate.max(1.0);
+                let left = match self.bytes_done {
+                    0 => String::new(),
+                    _ => format!(", {about}{} left", duration(left as u64)),
+                };
+                (format!(", {} of {about}{}", human(self.bytes_done), human(total)), left)
+            }
         };
         // What is uploaded is stored and written down as owed: stopping loses nothing.
         let is_upload = self.activity == Activity::Uploading;
         let note = if is_upload { " (Ctrl-C is safe)" } else { "" };
-        format!(
-            "{word} {}/{} files, {} of {}{speed}{left}{note}",
-            self.objects_done,
-            self.objects,
-            human(self.bytes_done),
-            human(self.bytes.max(self.bytes_done)),
-        )
+        format!("{word} {}/{} files{total}{speed}{left}{note}", self.objects_done, self.objects,)
     }
 }
 
@@ -82,7 +114,8 @@ mod tests {
     fn a_line_says_what_is_done_how_fast_and_how_long_the_rest_will_take() {
         let begun = Instant::now();
         let mut work = Work::begin(Activity::Uploading, begun);
-        (work.objects, work.bytes) = (4, 4 << 30);
+        work.objects = 4;
+        work.size(4, 4 << 30);
         let line = |work: &Work| work.line(begun + Duration::from_secs(10));
         let begin = "Uploading 0/4 files, 0 bytes of 4.0 GiB (Ctrl-C is safe)";
         assert_eq!(line(&work), begin);
@@ -90,6 +123,35 @@ mod tests {
         assert_eq!(
             line(&work),
             "Uploading 1/4 files, 1.0 GiB of 4.0 GiB, 102 MiB/s, 30 s left (Ctrl-C is safe)"
+        );
+    }
+
+    #[test]
+    fn what_has_no_size_yet_counts_as_much_as_the_rest_on_the_average() {
+        let begun = Instant::now();
+        let mut work = Work::begin(Activity::Downloading, begun);
+        let line = |work: &Work| work.line(begun + Duration::from_secs(10));
+        work.objects = 100;
+        assert_eq!(line(&work), "Downloading 0/100 files");
+        work.size(1, 30 << 20);
+        assert_eq!(line(&work), "Downloading 0/100 files, 0 bytes of about 2.9 GiB");
+        work.size(1, 10 << 20);
+        (work.objects_done, work.bytes_done) = (2, 40 << 20);
+        assert_eq!(
+            line(&work),
+            "Downloading 2/100 files, 40 MiB of about 2.0 GiB, 4.0 MiB/s, about 8 min 10 s left"
+        );
+        // What was there already, or cannot be had, takes no time.
+        work.objects_done = 92;
+        assert_eq!(
+            line(&work),
+            "Downloading 92/100 files, 40 MiB of about 200 MiB, 4.0 MiB/s, about 40 s left"
+        );
+        // Once all sizes are known there is nothing to guess.
+        work.size(98, 60 << 20);
+        assert_eq!(
+            line(&work),
+            "Downloading 92/100 files, 40 MiB of 100 MiB, 4.0 MiB/s, 15 s left"
         );
     }
 

@@ -8,7 +8,7 @@ use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 
 use super::Repo;
 
-const COLUMNS: u16 = 70;
+const COLUMNS: u16 = 80;
 
 /// What a command wrote to its terminal.
 pub(crate) struct Seen {
@@ -47,11 +47,15 @@ impl Repo {
     }
 }
 
-/// Does what a terminal does with carriage returns, line feeds and `ESC [ K`.
+/// Does what a terminal does with long lines, carriage returns, line feeds and `ESC [ K`.
 fn screen(raw: &str) -> Vec<String> {
     let (mut lines, mut column) = (vec![Vec::new()], 0);
     let mut rest = raw.chars();
     while let Some(c) = rest.next() {
+        if column == usize::from(COLUMNS) && !matches!(c, '\r' | '\n' | '\x1b') {
+            lines.push(Vec::new());
+            column = 0;
+        }
         let line = lines.last_mut().unwrap();
         match c {
             '\r' => column = 0,
@@ -67,7 +71,6 @@ fn screen(raw: &str) -> Vec<String> {
                 }
                 line[column] = c;
                 column += 1;
-                assert!(column <= COLUMNS.into(), "the line is wrapped: {line:?}");
             }
         }
     }
