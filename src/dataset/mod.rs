@@ -26,6 +26,7 @@ pub mod plan;
 pub mod read;
 pub mod remote_file;
 pub mod site;
+mod staging;
 pub mod stamp;
 pub mod supply;
 

@@ -5,22 +5,16 @@
 //! named, synced, and only then what they supersede is removed. A kill leaves for each item the old or
 //! the new, or both for a moment, which the next run takes for what they are
 //! ([`super::State::Both`]).
-//!
-//! Staging folders are locked by their process; one that is not locked was left by a kill, and the next
-//! run with the same output removes it.
 
 use std::ffi::{OsStr, OsString};
-use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use tempfile::{TempDir, TempPath};
+use tempfile::TempPath;
 
+use super::staging::Staging;
 use super::{Error, Place, Stamp};
-use crate::fs::{IoContext as _, PathError, create_folders, if_exists, sync, try_lock};
-
-const LOCK: &str = "lock";
-const NEW: &str = "new";
+use crate::fs::{IoContext as _, PathError, create_folders, if_exists, sync};
 
 /// Where a dataset is written.
 pub struct Output {
@@ -40,14 +34,6 @@ enum Kind {
         shared: Option<Staging>,
         samples: Option<Staging>,
     },
-}
-
-/// A hidden folder that is removed with this value.
-struct Staging {
-    dir: TempDir,
-    watch: sync::Watch,
-    /// Held as long as the folder is in use.
-    _lock: File,
 }
 
 /// Folders that are removed with this value if they are empty, the last first.
@@ -77,50 +63,6 @@ pub struct Change {
     pub superseded: Option<OsString>,
     /// What the superseded file was when its content was taken.
     pub expected: Option<Stamp>,
-}
-
-impl Staging {
-    /// Makes a staging folder in `parent`, and removes those that a kill left there.
-    fn make(parent: &Path, prefix: &OsStr) -> Result<Self, PathError> {
-        sweep(parent, prefix);
-        loop {
-            let dir = tempfile::Builder::new().prefix(prefix).tempdir_in(parent).context(parent)?;
-            let path = dir.path().join(LOCK);
-            let lock = File::create_new(&path).context(&path)?;
-            // Where there are no locks, nothing is ever swept.
-            if !try_lock(&lock, &path).unwrap_or(true) {
-                continue;
-            }
-            match std::fs::create_dir(dir.path().join(NEW)) {
-                Ok(()) => {
-                    let watch = sync::Watch::begin(dir.path());
-                    return Ok(Self { dir, watch, _lock: lock });
-                }
-                // Somebody swept it before it was locked.
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                Err(error) => return Err(error).context(dir.path()),
-            }
-        }
-    }
-
-    fn new_folder(&self) -> PathBuf {
-        self.dir.path().join(NEW)
-    }
-}
-
-/// Removes staging folders whose process is gone. What cannot be removed only takes room.
-fn sweep(parent: &Path, prefix: &OsStr) {
-    for entry in std::fs::read_dir(parent).into_iter().flatten().flatten() {
-        let name = entry.file_name();
-        if !name.as_encoded_bytes().starts_with(prefix.as_encoded_bytes()) {
-            continue;
-        }
-        let path = entry.path().join(LOCK);
-        let Ok(lock) = File::open(&path) else { continue };
-        if try_lock(&lock, &path).unwrap_or(false) {
-            drop(std::fs::remove_dir_all(entry.path()));
-        }
-    }
 }
 
 impl Output {
@@ -329,6 +271,8 @@ impl Output {
 
 #[cfg(test)]
 mod tests {
+    use tempfile::TempDir;
+
     use super::*;
     use crate::fs::{Shared, write_atomic};
 
@@ -421,17 +365,5 @@ mod tests {
         assert!(matches!(second.finish(), Err(Error::Exists(_))), "two runs at once");
         assert_eq!(site.read("deep/er/out/a").as_deref(), Some(&b"x"[..]));
         assert_eq!(std::fs::read_dir(site.path("deep/er")).expect("lists").count(), 1);
-    }
-
-    #[test]
-    fn only_what_a_dead_process_left_is_swept() {
-        let site = Site::new();
-        let (parent, prefix) = (site.path("in"), OsStr::new(".out.lake-"));
-        let alive = Staging::make(&parent, prefix).expect("makes");
-        let dead = Staging::make(&parent, prefix).expect("makes").dir.keep();
-        let others = site.path("in/.other.lake-1");
-        std::fs::create_dir(&others).expect("creates");
-        let _new = Staging::make(&parent, prefix).expect("makes");
-        assert!(alive.new_folder().exists() && others.exists() && !dead.exists());
     }
 }
