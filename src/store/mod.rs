@@ -287,7 +287,12 @@ impl Store {
         changed.iter().try_for_each(|folder| sync::folder(folder))?;
         changed.clear();
         drop(changed);
-        self.watch(&self.root).sync(&paths)?;
+        let is_new = |path: &&PathBuf| path.starts_with(self.objects_root());
+        let (new, own): (Vec<&PathBuf>, Vec<&PathBuf>) = paths.iter().partition(is_new);
+        let cloned = |paths: Vec<&PathBuf>| paths.into_iter().cloned().collect::<Vec<_>>();
+        self.watch(self.objects_root()).sync(&cloned(new))?;
+        // What lay in the clone before it shared its store may be on another file system.
+        sync::Watch::begin(&self.root).sync(&cloned(own))?;
         for ((oid, inode), path) in pending.iter().zip(&paths) {
             // Another process may have put its own, unsynced copy there: that one is its to seal.
             if_exists(platform::seal_inode(path, *inode)).context(path)?;
