@@ -317,8 +317,9 @@ fn what_a_partial_clone_left_on_its_server_is_not_judged() {
 #[test]
 fn the_line_for_ci_does_what_its_page_says() {
     let page = include_str!("../docs/ci.md");
-    let line = page.split("```sh\n").nth(1).unwrap().split("\n```").next().unwrap();
-    assert_eq!(line.lines().count(), 1);
+    let lines = page.split("```sh\n").skip(1).map(|rest| rest.split("\n```").next().unwrap());
+    let [line, with_lakes] = lines.collect::<Vec<_>>().try_into().unwrap();
+    assert!([line, with_lakes].iter().all(|line| line.lines().count() == 1));
     let env = TestEnv::new();
     let server = repo(&env);
     // As the action checks out a pull request: all history, detached, nothing installed.
@@ -340,6 +341,9 @@ fn the_line_for_ci_does_what_its_page_says() {
         server.commit("new");
     });
     assert_eq!((ran.code, &*ran.stdout), (Some(0), ""), "{ran:?}");
+    let ran = env.at("right").run("sh", ["-c", with_lakes]);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    drop(ran.says("1 object in `work-lake` asked for, 1 there."));
     let ran = judge("raw", &|| {
         plant(&server, "raw.bin", noise(8, 70_000));
         record(&server, "raw");

@@ -26,6 +26,7 @@ mod du;
 mod fetches;
 mod fills;
 mod fsck_pointers;
+mod fsck_remotes;
 mod fsck_store;
 mod help;
 mod imports;

@@ -6,6 +6,8 @@
 use std::path::PathBuf;
 
 use crate::fs::PathError;
+use crate::lake_url::LakeUrl;
+use crate::object_name::ObjectName;
 use crate::oid::Oid;
 use crate::pointer::PointerError;
 use crate::repo::{self, BlobId, history};
@@ -13,6 +15,8 @@ use crate::repo_path::RepoPath;
 use crate::workspace;
 
 pub mod pointers;
+pub mod remotes;
+pub mod sample;
 pub mod scope;
 pub mod settings;
 pub mod store;
@@ -80,15 +84,32 @@ pub enum Fault {
     NotHere,
     /// The settings of the commit make no sense, for this reason.
     Settings(String),
+    /// A lake does not have an object that a pointer says is there.
+    Absent,
+    /// A lake has something of another size, in bytes, under an object's name.
+    OtherSize(u64),
+    /// A lake has other bytes under an object's name.
+    WrongBytes,
+    /// A lake has something that is no file under an object's name.
+    NotRegular,
+    /// An object could not be looked at in a lake, for this reason.
+    RemoteUnreadable(String),
+    /// A lake could not be asked, for this reason.
+    LakeUnknown(String),
+    /// A pointer names none of the remotes, and no lake that readers would ask has the object.
+    Nowhere,
 }
 
 impl Fault {
     /// Says how bad it is.
     pub fn grade(&self) -> Grade {
         match self {
-            Self::StoredDamaged(_) | Self::PointerDamaged(_) | Self::PointerSize { .. } => {
-                Grade::Damaged
-            }
+            Self::StoredDamaged(_)
+            | Self::PointerDamaged(_)
+            | Self::PointerSize { .. }
+            | Self::OtherSize(_)
+            | Self::WrongBytes
+            | Self::NotRegular => Grade::Damaged,
             Self::StoredUnreadable(_)
             | Self::NotSynced(_)
             | Self::NewerPointer
@@ -96,7 +117,11 @@ impl Fault {
             | Self::LfsPointer
             | Self::Untracked
             | Self::NotHere
-            | Self::Settings(_) => Grade::Incomplete,
+            | Self::Settings(_)
+            | Self::Absent
+            | Self::RemoteUnreadable(_)
+            | Self::LakeUnknown(_)
+            | Self::Nowhere => Grade::Incomplete,
         }
     }
 
@@ -114,7 +139,22 @@ impl Fault {
             Self::Untracked => "untracked",
             Self::NotHere => "not-here",
             Self::Settings(_) => "settings",
+            Self::Absent => "absent",
+            Self::OtherSize(_) => "other-size",
+            Self::WrongBytes => "wrong-bytes",
+            Self::NotRegular => "not-regular",
+            Self::RemoteUnreadable(_) => "remote-unreadable",
+            Self::LakeUnknown(_) => "lake-unknown",
+            Self::Nowhere => "nowhere",
         }
+    }
+
+    /// Returns true if it cannot be told which object a file of git means.
+    pub fn hides_object(&self) -> bool {
+        matches!(
+            self,
+            Self::PointerDamaged(_) | Self::PointerSize { .. } | Self::NewerPointer | Self::NotHere
+        )
     }
 }
 
@@ -129,6 +169,20 @@ pub struct Finding {
     pub oid: Option<Oid>,
     /// The commit that brings it, where a range is looked at.
     pub commit: Option<BlobId>,
+    /// The pointer that says what should be there.
+    pub blob: Option<BlobId>,
+    /// The lake, where it is about one.
+    pub lake: Option<LakeUrl>,
+    /// The object's name in that lake.
+    pub name: Option<ObjectName>,
+}
+
+impl Finding {
+    /// Says that something is wrong, and nothing more.
+    pub fn about(fault: Fault) -> Self {
+        let (path, oid, commit, blob, lake, name) = Default::default();
+        Self { fault, path, oid, commit, blob, lake, name }
+    }
 }
 
 /// What was looked at, and what was found.
@@ -140,6 +194,8 @@ pub struct Report {
     pub pointers: Option<pointers::Tally>,
     /// Which remotes a range of commits changes.
     pub remote_changes: Vec<settings::RemoteChange>,
+    /// The lakes that were asked.
+    pub remotes: Option<Vec<remotes::Tally>>,
     /// All that is wrong.
     pub findings: Vec<Finding>,
 }

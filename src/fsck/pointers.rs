@@ -71,8 +71,9 @@ pub fn check(
                 Held::Pointer(pointer) => Some(pointer.oid()),
                 _ => None,
             };
-            let (path, commit) = (Some(entry.path), entry.commit);
-            outcome.findings.push(Finding { fault, path, oid, commit });
+            let (path, commit, blob) = (Some(entry.path), entry.commit, Some(entry.blob));
+            let finding = Finding::about(fault);
+            outcome.findings.push(Finding { path, oid, commit, blob, ..finding });
         }
         Ok(())
     })?;
@@ -94,7 +95,7 @@ fn read_settings(
         Ok(settings) => settings,
         Err(workspace::Error::Settings(error)) => {
             let fault = Fault::Settings(error.to_string());
-            outcome.findings.push(Finding { fault, path: None, oid: None, commit: None });
+            outcome.findings.push(Finding::about(fault));
             Settings::default()
         }
         Err(error) => return Err(error.into()),

@@ -70,7 +70,7 @@ pub fn check(site: &Workspace) -> Result<(Tally, Vec<Finding>), PathError> {
         Ok(()) => tally.sealed = found.unsealed,
         Err(error) => {
             let fault = Fault::NotSynced(with_causes(&error));
-            found.findings.push(Finding { fault, path: None, oid: None, commit: None });
+            found.findings.push(Finding::about(fault));
         }
     }
     found.findings.sort_by_key(|finding| finding.oid);
@@ -114,7 +114,7 @@ impl Reading<'_> {
                 Ok(Checked::Sealed | Checked::Gone | Checked::Stopped) => None,
                 Err(error) => Some(Fault::StoredUnreadable(error.source.to_string())),
             };
-            let finding = |fault| Finding { fault, path: None, oid: Some(oid), commit: None };
+            let finding = |fault| Finding { oid: Some(oid), ..Finding::about(fault) };
             found.findings.extend(fault.map(finding));
             self.reporter.finished_object();
         }

@@ -2,26 +2,38 @@
 
 use serde_json::{Value, json};
 
+use crate::fsck::remotes::Tally;
 use crate::fsck::settings::{Change, RemoteChange};
 use crate::fsck::{Fault, Finding, Grade, Report};
 use crate::oid::Oid;
+use crate::workspace::Workspace;
 
 /// Version of the document.
 const JSON_VERSION: u64 = 1;
 
 /// Returns the document; `docs/commands.md` has its keys.
-pub(super) fn of(report: &Report) -> Value {
+pub(super) fn of(site: &Workspace, report: &Report) -> Value {
     let store = report.store.map(
         |tally| json!({ "objects": tally.objects, "bytes": tally.bytes, "sealed": tally.sealed }),
     );
     let pointers = report.pointers.map(
         |tally| json!({ "files": tally.files, "pointers": tally.pointers, "bytes": tally.bytes }),
     );
+    let remotes: Option<Vec<Value>> = report.remotes.as_ref().map(|remotes| {
+        let remote = |tally: &Tally| {
+            let name = site.config.remote_at(&tally.url).map(|remote| &remote.name);
+            json!({
+                "name": name, "url": tally.url.to_string(), "objects": tally.objects,
+                "held": tally.held, "read": tally.read, "read_bytes": tally.read_bytes,
+            })
+        };
+        remotes.iter().map(remote).collect()
+    });
     let changes: Vec<Value> = report.remote_changes.iter().map(remote_change).collect();
     let findings: Vec<Value> = report.findings.iter().map(finding).collect();
     json!({
-        "version": JSON_VERSION, "store": store, "pointers": pointers, "findings": findings,
-        "remote_changes": changes,
+        "version": JSON_VERSION, "store": store, "pointers": pointers, "remotes": remotes,
+        "findings": findings, "remote_changes": changes,
     })
 }
 
@@ -31,6 +43,8 @@ fn finding(finding: &Finding) -> Value {
         "damage": finding.fault.grade() == Grade::Damaged,
         "path": finding.path.as_ref().map(|path| path.display()),
         "oid": finding.oid.map(Oid::to_hex),
+        "lake": finding.lake.as_ref().map(ToString::to_string),
+        "name": finding.name.as_ref().map(ToString::to_string),
         "commit": finding.commit.map(|commit| commit.to_string()),
         "detail": detail(&finding.fault),
     })
@@ -49,7 +63,13 @@ fn detail(fault: &Fault) -> Option<String> {
         | Fault::NotConverted
         | Fault::LfsPointer
         | Fault::Untracked
-        | Fault::NotHere => None,
+        | Fault::NotHere
+        | Fault::Absent
+        | Fault::WrongBytes
+        | Fault::NotRegular
+        | Fault::Nowhere => None,
+        Fault::OtherSize(size) => Some(size.to_string()),
+        Fault::RemoteUnreadable(why) | Fault::LakeUnknown(why) => Some(why.clone()),
     }
 }
 

@@ -1,29 +1,44 @@
 //! `git lake fsck`: whether what is kept is what it should be.
 
+use super::lakes::find_all;
 use super::{Context, Error, Exit};
+use crate::fsck::remotes::{Needs, Which};
+use crate::fsck::sample::Share;
 use crate::fsck::scope::Scope;
 use crate::fsck::{self, Grade, Report};
+use crate::workspace::Workspace;
 
 mod document;
 mod words;
 
-/// Verify the store and the pointers in git
+/// Verify the store, the pointers in git, and what lakes hold
 ///
 /// Of the store every object is read. Pointers are those of the index, or with REF those of a commit, or
-/// with A..B what its commits bring: whether each is one, where one belongs and nowhere else.
+/// with A..B what its commits bring: whether each is one, where one belongs and nowhere else. Of lakes
+/// their lists are looked through for what these pointers name; nothing is downloaded without `--read-data`.
 ///
-/// Exits with 3 if anything is damaged, else with 1 if anything is not converted or could not be looked at.
+/// Without a choice, the store and the pointers. Exits with 3 if anything is damaged, else with 1 if anything is missing, not converted, or could not be looked
+/// at.
 #[derive(clap::Args)]
 pub struct Args {
     /// A commit, or a range of commits, instead of the index
     #[arg(value_name = "REF|A..B")]
     revision: Option<String>,
-    /// Only the objects of this clone's store
+    /// The objects of this clone's store
     #[arg(long)]
     store: bool,
-    /// Only the pointers in git
+    /// The pointers in git
     #[arg(long)]
     pointers: bool,
+    /// What all remotes hold, or this one
+    #[arg(long, value_name = "NAME|URL", num_args = 0..=1, require_equals = true, default_missing_value = "")]
+    remote: Option<String>,
+    /// Read the objects there, too; with a percentage, those whose turn it is today
+    #[arg(
+        long, value_name = "PERCENT", num_args = 0..=1, require_equals = true, requires = "remote",
+        default_missing_value = "100%"
+    )]
+    read_data: Option<Share>,
     /// Print one JSON document
     #[arg(long)]
     json: bool,
@@ -32,7 +47,7 @@ pub struct Args {
 impl Args {
     /// Returns true if it was said what to look at.
     fn is_choice(&self) -> bool {
-        self.store || self.pointers
+        self.store || self.pointers || self.remote.is_some()
     }
 }
 
@@ -41,7 +56,11 @@ impl Args {
 /// # Errors
 /// If the clone cannot be read, or lacks a part of a range.
 pub fn run(context: &Context, args: &Args) -> super::Result {
-    let site = context.workspace()?;
+    let mut site = context.workspace()?;
+    if args.remote.is_some() {
+        site.insist();
+        site.consult_origin();
+    }
     let scope = Scope::parse(args.revision.as_deref(), site.repo.work_tree().is_some());
     let scope = scope.ok_or_else(|| {
         Error::Usage("Two dots mean what the commits up to B bring: write `A..B`".into())
@@ -52,19 +71,35 @@ pub fn run(context: &Context, args: &Args) -> super::Result {
         report.store = Some(tally);
         report.findings.extend(findings);
     }
-    if args.pointers || !args.is_choice() {
-        let outcome = fsck::pointers::check(&site, &scope, &mut |_, _| {})?;
-        report.pointers = Some(outcome.tally);
-        report.findings.extend(outcome.findings);
+    let wants_pointers = args.pointers || !args.is_choice();
+    let mut needs = match &args.remote {
+        Some(name) => Some(Needs::new(&site, which(context, &site, name)?)),
+        None => None,
+    };
+    if wants_pointers || needs.is_some() {
+        let outcome = fsck::pointers::check(&site, &scope, &mut |entry, pointer| {
+            if let Some(needs) = &mut needs {
+                needs.add(&entry.path, entry.blob, pointer);
+            }
+        })?;
+        report.pointers = wants_pointers.then_some(outcome.tally);
+        let findings = outcome.findings.into_iter();
+        // What a lake should hold of these is not known.
+        report.findings.extend(findings.filter(|it| wants_pointers || it.fault.hides_object()));
         report.remote_changes = outcome.remote_changes;
+    }
+    if let Some(needs) = needs {
+        let (tallies, findings) = needs.check(args.read_data)?;
+        report.remotes = Some(tallies);
+        report.findings.extend(findings);
     }
     if context.cancel.is_cancelled() {
         context.ui.warning("Interrupted: not everything was looked at.");
     }
     if args.json {
-        context.ui.data(&document::of(&report).to_string())?;
+        context.ui.data(&document::of(&site, &report).to_string())?;
     } else {
-        words::tell(context, &report)?;
+        words::tell(context, &site, &report)?;
     }
     Ok(match report.worst() {
         _ if context.cancel.is_cancelled() => Exit::Incomplete,
@@ -72,4 +107,13 @@ pub fn run(context: &Context, args: &Args) -> super::Result {
         Some(Grade::Incomplete) => Exit::Incomplete,
         None => Exit::Done,
     })
+}
+
+/// Finds the remote that is meant; all of them without a name.
+fn which(context: &Context, site: &Workspace, name: &String) -> Result<Which, Error> {
+    if name.is_empty() {
+        return Ok(Which::All);
+    }
+    let mut lakes = find_all(context, site, std::slice::from_ref(name))?;
+    Ok(Which::One(lakes.pop_first().expect("one name means one lake")))
 }

@@ -6,8 +6,10 @@ use std::collections::BTreeMap;
 use super::super::{Context, Error, counted};
 use crate::fsck::settings::{Change, RemoteChange};
 use crate::fsck::{Fault, Finding, Report};
+use crate::lake_url::LakeUrl;
 use crate::ui::escape::for_terminal;
 use crate::ui::size;
+use crate::workspace::Workspace;
 
 /// Most things that are listed for one cause.
 const SHOWN: usize = 20;
@@ -15,11 +17,11 @@ const SHOWN: usize = 20;
 const SHORT_COMMIT: usize = 12;
 
 /// Lists what is wrong, the worst first, and sums up.
-pub(super) fn tell(context: &Context, report: &Report) -> Result<(), Error> {
+pub(super) fn tell(context: &Context, site: &Workspace, report: &Report) -> Result<(), Error> {
     let mut causes: BTreeMap<_, Vec<&Finding>> = BTreeMap::new();
     for finding in &report.findings {
-        let fault = &finding.fault;
-        causes.entry((Reverse(fault.grade()), cause(fault))).or_default().push(finding);
+        let key = (Reverse(finding.fault.grade()), cause(site, finding));
+        causes.entry(key).or_default().push(finding);
     }
     for ((_, cause), findings) in causes {
         let things: Vec<String> = findings.iter().filter_map(|finding| thing(finding)).collect();
@@ -60,6 +62,18 @@ pub(super) fn tell(context: &Context, report: &Report) -> Result<(), Error> {
             size::human(tally.bytes),
         ));
     }
+    for tally in report.remotes.iter().flatten() {
+        let read = match tally.read {
+            0 => String::new(),
+            count => format!(", {count} read ({})", size::human(tally.read_bytes)),
+        };
+        context.ui.status(&format!(
+            "{} in `{}` asked for, {} there{read}.",
+            counted(tally.objects, "object", "objects"),
+            label(site, &tally.url),
+            tally.held,
+        ));
+    }
     if report.findings.is_empty() {
         context.ui.status("Nothing is wrong.");
     }
@@ -87,12 +101,14 @@ fn heading(cause: &Cause, count: usize, has_list: bool) -> String {
     format!("{}{reason}{remedy}{end}", counted(count, one, many))
 }
 
-fn cause(fault: &Fault) -> Cause {
+fn cause(site: &Workspace, finding: &Finding) -> Cause {
     let cause = |one, many, reason: &str, remedy| {
         let reason = reason.to_owned();
         Cause { one, many, reason, remedy }
     };
-    match fault {
+    let lake = finding.lake.as_ref().map(|lake| format!("`{}`", label(site, lake)));
+    let lake = lake.unwrap_or_default();
+    match &finding.fault {
         Fault::StoredDamaged(Some(aside)) => {
             let folder = aside.parent().unwrap_or(aside).display().to_string();
             cause(
@@ -165,6 +181,47 @@ fn cause(fault: &Fault) -> Cause {
             why,
             "correct `.gitlake.toml` and commit it",
         ),
+        Fault::Absent => cause(
+            "object is not in a lake that its pointer names",
+            "objects are not in a lake that their pointers name",
+            &lake,
+            "",
+        ),
+        Fault::OtherSize(_) => cause(
+            "object has another size in a lake",
+            "objects have other sizes in a lake",
+            &lake,
+            "",
+        ),
+        Fault::WrongBytes => cause(
+            "object has other bytes in a lake",
+            "objects have other bytes in a lake",
+            &lake,
+            "",
+        ),
+        Fault::NotRegular => {
+            cause("object is no file in a lake", "objects are no files in a lake", &lake, "")
+        }
+        Fault::RemoteUnreadable(why) => {
+            cause("object could not be looked at", "objects could not be looked at", why, "")
+        }
+        Fault::LakeUnknown(why) => {
+            cause("lake could not be asked", "lakes could not be asked", why, "")
+        }
+        Fault::Nowhere => cause(
+            "pointer names no remote, and no lake that readers ask has its object",
+            "pointers name no remote, and no lake that readers ask has their objects",
+            "",
+            "",
+        ),
+    }
+}
+
+/// Names a lake as the settings do.
+fn label(site: &Workspace, lake: &LakeUrl) -> String {
+    match site.config.remote_at(lake) {
+        Some(remote) => remote.name.clone(),
+        None => lake.to_string(),
     }
 }
 
