@@ -29,6 +29,7 @@
 //! - [`underfolder`]: what file names mean in a dataset, and which samples a slice means.
 //! - [`fs`]: staging, syncing, renaming, locking; writing beneath a folder without following links.
 //! - [`parallel`]: the same work for many things, on several threads.
+//! - [`size`]: sizes for people.
 //! - [`fail_point`]: where tests can stop the process.
 //!
 //! One outside thing each:
@@ -123,6 +124,7 @@ pub mod pointer;
 pub mod proof;
 pub mod repo;
 pub mod repo_path;
+pub mod size;
 pub mod sources;
 pub mod space;
 pub mod store;

@@ -18,6 +18,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("fail_point", BOTTOM),
     ("kind", BOTTOM),
     ("parallel", BOTTOM),
+    ("size", BOTTOM),
     // One outside thing each.
     ("lake", BOTTOM),
     ("store", BOTTOM),
@@ -81,6 +82,7 @@ const BOTTOM: &[&str] = &[
     "fail_point",
     "kind",
     "parallel",
+    "size",
 ];
 const OUTSIDE: &[&str] = &["lake", "store", "repo", "config"];
 

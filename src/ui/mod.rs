@@ -9,12 +9,13 @@ use std::sync::{Arc, Mutex, MutexGuard};
 pub mod date;
 pub mod escape;
 mod progress;
-pub mod size;
 mod terminal;
 mod work;
 
 use progress::{Progress, Shown};
 use terminal::Terminal;
+
+pub use crate::size;
 
 use crate::config::env;
 use crate::transfer::report::{Activity, Reporter};
