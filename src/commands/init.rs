@@ -2,7 +2,6 @@
 
 use std::path::Path;
 
-use super::install::write_filter_config;
 use super::lakes::{
     accept, check_name, declare, describe, free_name, obstacle_to_writing, parse_all,
     remember_servers,
@@ -15,9 +14,9 @@ use crate::fs::{IoContext as _, Shared, read_small, write_atomic};
 use crate::lake::Creation;
 use crate::lake_url::LakeUrl;
 use crate::oid::Oid;
-use crate::repo::Repo;
 use crate::repo::gitconfig::{self, ConfigFile};
 use crate::repo::hooks::{self, Outcome};
+use crate::repo::{Repo, filter_config};
 use crate::workspace::settings_text;
 
 /// Makes git merge settings by remote instead of by line.
@@ -98,7 +97,7 @@ pub fn run(context: &Context, args: Args) -> super::Result {
         });
     }
     let mut config = ConfigFile::open(&gitconfig::repository_file(&repo))?;
-    write_filter_config(&mut config)?;
+    filter_config::write(&mut config)?;
     remember_servers(&site, &mut config, &typed)?;
     if !lines.is_empty() {
         write_atomic(&top.join(file::FILE_NAME), text.as_bytes(), Shared::Yes)?;

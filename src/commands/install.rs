@@ -1,22 +1,8 @@
 //! `git lake install` and `uninstall`: the filter configuration of a user or a machine.
 
 use super::{Context, Error, Exit};
-use crate::repo::Environment;
 use crate::repo::gitconfig::{self, ConfigFile};
-
-/// What git has to know to call git-lake. `exec` spares a shell that would swallow signals.
-/// The second driver merges the common ancestors of a history that crosses itself.
-const FILTER_CONFIG: [(&str, &str); 9] = [
-    ("filter.lake.process", "exec git-lake filter-process"),
-    ("filter.lake.clean", "git-lake clean -- %f"),
-    ("filter.lake.smudge", "git-lake smudge -- %f"),
-    ("filter.lake.required", "true"),
-    ("merge.lake.name", "git-lake pointers"),
-    ("merge.lake.driver", "git-lake merge-driver %O %A %B %P"),
-    ("merge.lake.recursive", "lake-ancestor"),
-    ("merge.lake-ancestor.name", "git-lake pointers of common ancestors"),
-    ("merge.lake-ancestor.driver", "git-lake merge-driver --ancestor %O %A %B %P"),
-];
+use crate::repo::{Environment, filter_config};
 
 /// Set the filter up for all your repositories, so that a fresh clone needs no other step
 #[derive(clap::Args)]
@@ -40,7 +26,7 @@ pub struct UninstallArgs {
 /// If the configuration cannot be written.
 pub fn install(context: &Context, args: &InstallArgs) -> super::Result {
     let mut config = open(args.system)?;
-    write_filter_config(&mut config)?;
+    filter_config::write(&mut config)?;
     context.ui.status(&format!("git-lake is set up in `{}`.", config.path().display()));
     Ok(Exit::Done)
 }
@@ -52,7 +38,7 @@ pub fn install(context: &Context, args: &InstallArgs) -> super::Result {
 pub fn uninstall(context: &Context, args: &UninstallArgs) -> super::Result {
     let mut config = open(args.system)?;
     let mut kept = Vec::new();
-    for (key, value) in FILTER_CONFIG {
+    for (key, value) in filter_config::KEYS {
         match config.get(key)? {
             Some(found) if found == value => {
                 config.unset(key)?;
@@ -69,19 +55,6 @@ pub fn uninstall(context: &Context, args: &UninstallArgs) -> super::Result {
         context.ui.status(&format!("Left alone in `{path}`, since somebody changed it: `{kept}`."));
     }
     Ok(Exit::Done)
-}
-
-/// Writes the filter configuration into a file; writing it again changes nothing.
-///
-/// # Errors
-/// If the file cannot be written.
-pub(super) fn write_filter_config(config: &mut ConfigFile) -> Result<(), Error> {
-    for (key, value) in FILTER_CONFIG {
-        if config.get(key)?.as_deref() != Some(value) {
-            config.set(key, value)?;
-        }
-    }
-    Ok(())
 }
 
 fn open(is_system: bool) -> Result<ConfigFile, Error> {

@@ -9,11 +9,11 @@ use crate::config::file::Unknown;
 use crate::fs::{Shared, read_small, write_atomic};
 use crate::repo::Environment;
 use crate::repo::attributes::LakePaths;
+use crate::repo::attributes::lines::{ATTRIBUTES, lake_pattern, quoted};
 use crate::repo::process::Git;
 use crate::repo_path::RepoPath;
 use crate::ui::size;
 
-const ATTRIBUTES: &str = "filter=lake merge=lake -text";
 /// Files that git or git-lake itself must be able to read.
 const NEVER_TRACKED: [(&str, &str); 4] = [
     (".gitattributes", "!filter !merge !text"),
@@ -128,76 +128,6 @@ fn tracked_patterns(attributes: &Path) -> Result<Vec<String>, Error> {
     Ok(text.split(|byte| *byte == b'\n').filter_map(lake_pattern).collect())
 }
 
-/// Returns the pattern of an attributes line that gives files to git-lake.
-fn lake_pattern(line: &[u8]) -> Option<String> {
-    let line = String::from_utf8_lossy(line);
-    let line = line.trim();
-    let (pattern, rest) = match line.strip_prefix('"') {
-        Some(quoted) => {
-            let end = quoted
-                .char_indices()
-                .find(|(at, c)| *c == '"' && !quoted[..*at].ends_with('\\'))?
-                .0;
-            (unquoted(&quoted[..end]), &quoted[end + 1..])
-        }
-        None => {
-            let (pattern, rest) = line.split_once(char::is_whitespace)?;
-            (pattern.to_owned(), rest)
-        }
-    };
-    let is_lake = rest.split_whitespace().any(|attribute| attribute == "filter=lake");
-    (is_lake && !line.starts_with('#')).then_some(pattern)
-}
-
-/// Quotes a pattern as C does, where `.gitattributes` needs it (gitattributes(5)).
-fn quoted(pattern: &[u8]) -> String {
-    let needs_quotes =
-        pattern.iter().any(|c| c.is_ascii_whitespace() || c.is_ascii_control() || !c.is_ascii())
-            || pattern.starts_with(b"\"")
-            || pattern.starts_with(b"#")
-            || pattern.starts_with(b"!");
-    if !needs_quotes {
-        return String::from_utf8_lossy(pattern).into_owned();
-    }
-    let mut text = String::from("\"");
-    for byte in pattern {
-        match byte {
-            b'"' | b'\\' => text.extend(['\\', char::from(*byte)]),
-            b'\n' => text.push_str("\\n"),
-            b'\t' => text.push_str("\\t"),
-            0x20..=0x7e => text.push(char::from(*byte)),
-            other => text.push_str(&format!("\\{other:03o}")),
-        }
-    }
-    text.push('"');
-    text
-}
-
-/// Undoes [`quoted`], for the escapes that it writes.
-fn unquoted(text: &str) -> String {
-    let mut bytes = Vec::new();
-    let mut rest = text.as_bytes().iter();
-    while let Some(byte) = rest.next() {
-        if *byte != b'\\' {
-            bytes.push(*byte);
-            continue;
-        }
-        match rest.next() {
-            Some(b'n') => bytes.push(b'\n'),
-            Some(b't') => bytes.push(b'\t'),
-            Some(first @ b'0'..=b'3') => {
-                let digits = [*first, *rest.next().unwrap_or(&b'0'), *rest.next().unwrap_or(&b'0')];
-                let value =
-                    digits.iter().fold(0u32, |sum, c| sum * 8 + u32::from(c.saturating_sub(b'0')));
-                bytes.push(u8::try_from(value).unwrap_or(b'?'));
-            }
-            Some(other) => bytes.push(*other),
-            None => {}
-        }
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
-}
-
 /// Makes a pattern that matches one name and nothing else.
 pub(super) fn literal(name: &[u8]) -> String {
     // In front, it would be a pattern that git ignores.
@@ -265,15 +195,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn patterns_survive_quoting() {
-        for pattern in
-            ["*.png", "with blank.npy", "tab\there", "quo\"te\\", "uml\u{e4}ut*", "#hash", "!bang"]
-        {
-            let line = format!("{} {ATTRIBUTES}", quoted(pattern.as_bytes()));
-            assert_eq!(lake_pattern(line.as_bytes()).as_deref(), Some(pattern), "{line}");
-        }
-        assert_eq!(lake_pattern(b"*.txt text"), None);
-        assert_eq!(lake_pattern(b"# *.png filter=lake"), None);
+    fn a_name_is_a_pattern_that_matches_nothing_else() {
         assert_eq!(literal(b"a*[1].png"), "a\\*\\[1\\].png");
         assert_eq!(literal(b"!a!"), "\\!a!");
     }

@@ -17,6 +17,7 @@ pub mod changes;
 pub mod credential;
 mod environment;
 pub mod file_name;
+pub mod filter_config;
 pub mod gitconfig;
 pub mod history;
 pub mod hooks;

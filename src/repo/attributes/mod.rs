@@ -1,5 +1,7 @@
 //! Which paths git would give to the filter, by git's own rules.
 
+pub mod lines;
+
 use gix::bstr::ByteSlice as _;
 use gix::index::entry::Mode;
 use gix::worktree::stack::state::attributes::Source;
