@@ -20,6 +20,7 @@ use file::{Remote, Settings};
 use patterns::{PatternError, Patterns};
 
 use crate::lake_url::host::Host;
+use crate::lake_url::typed::without_secrets;
 
 /// Objects above this many bytes do not go through git's pipe where that can be avoided.
 const DEFAULT_INBAND_LIMIT: u64 = 4 << 20;
@@ -329,7 +330,11 @@ impl Reader<'_> {
                 Ok(url) if known.iter().any(|remote| remote.url == url) => {}
                 Ok(url) => remotes.push(Remote { upload: false, ..Remote::new(name, url) }),
                 Err(_) => {
-                    let _: Option<()> = self.wrong(&key, value, "the address of a lake");
+                    let _: Option<()> = self.wrong(
+                        &key,
+                        without_secrets(&value).to_owned(),
+                        "the address of a lake",
+                    );
                 }
             }
         }
@@ -449,6 +454,16 @@ pub(crate) mod tests {
             assert_eq!(config.part_size, DEFAULT_PART_SIZE);
             assert!(warnings[0].to_string().ends_with(said), "{warnings:?}");
         }
+    }
+
+    #[test]
+    fn what_is_wrong_with_an_address_is_said_without_its_secrets() {
+        let git = [("lake.a.url", "s3://id:canary@h:9000/b?secure=false")];
+        let (_, warnings) = resolve("version = 1\n", &git);
+        assert_eq!(
+            warnings.iter().map(ToString::to_string).collect::<Vec<_>>(),
+            ["git config `lake.a.url` is `h:9000/b`; it should be the address of a lake"]
+        );
     }
 
     #[test]
