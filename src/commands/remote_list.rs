@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::{Context, Error, Exit, counted};
 use crate::config::accepted::Accepted;
 use crate::config::file::Remote;
-use crate::lake::{Features, LakeError};
+use crate::lake::LakeError;
 use crate::lake_url::LakeUrl;
 use crate::owed::{self, Look};
 use crate::sources::tally::{self, Tally};
@@ -92,18 +92,12 @@ fn row<'a>(
     Row { url, remote, is_accepted, tally, owed_objects, owed_bytes, measured: None }
 }
 
-/// Measures all lakes at once, so that a dead one holds up no other.
 fn measure(site: &Workspace, rows: &mut [Row<'_>]) {
-    let transfer = site.transfer();
-    std::thread::scope(|scope| {
-        for row in rows {
-            let transfer = &transfer;
-            scope.spawn(move || {
-                let sample = row.tally.sample.as_ref().map(|(source, _)| source);
-                row.measured = Some(transfer.measure(&row.url, sample));
-            });
-        }
-    });
+    let sample = |row: &Row<'_>| row.tally.sample.as_ref().map(|(source, _)| source.clone());
+    let lakes: Vec<_> = rows.iter().map(|row| (row.url.clone(), sample(row))).collect();
+    for (row, measured) in rows.iter_mut().zip(site.transfer().measure_all(&lakes)) {
+        row.measured = Some(measured);
+    }
 }
 
 /// Words what is special about a lake.
@@ -144,38 +138,11 @@ fn print(context: &Context, row: &Row<'_>, total: u64) -> Result<(), Error> {
     };
     let mut line = format!("{name}\t{}\t{named}\t{owed}\t{}", row.url, flags(row).join(", "));
     match &row.measured {
-        Some(Ok(measured)) => line.push_str(&format!("\t{}", reached(measured))),
+        Some(Ok(measured)) => line.push_str(&format!("\t{}", measured.words())),
         Some(Err(error)) => line.push_str(&format!("\tnot reached: {}", with_causes(error))),
         None => {}
     }
     Ok(context.ui.data(&for_terminal(&line))?)
-}
-
-fn reached(measured: &Measured) -> String {
-    let speed = match measured.bytes_per_second {
-        Some(bytes) => format!("{}/s", size::human(bytes)),
-        None => "speed not measured".to_owned(),
-    };
-    let mut words =
-        vec![format!("reached in {:.1} ms", measured.round_trip.as_secs_f64() * 1000.0), speed];
-    if let Some(why) = &measured.declaration.assumed {
-        words.push(format!("taken for {}: {why}", measured.declaration.hash));
-    }
-    for (name, is_there) in named_features(measured.features) {
-        match is_there {
-            Some(true) => words.push(name.to_owned()),
-            Some(false) => words.push(format!("no {name}")),
-            None => words.push(format!("{name} not known")),
-        }
-    }
-    words.join(", ")
-}
-
-fn named_features(features: Option<Features>) -> Vec<(&'static str, Option<bool>)> {
-    let Some(Features { conditions, checksums, tags, ranges }) = features else {
-        return Vec::new();
-    };
-    vec![("conditions", conditions), ("checksums", checksums), ("tags", tags), ("ranges", ranges)]
 }
 
 fn document(row: &Row<'_>, total: u64) -> serde_json::Value {
@@ -187,8 +154,7 @@ fn document(row: &Row<'_>, total: u64) -> serde_json::Value {
             "round_trip_us": u64::try_from(measured.round_trip.as_micros()).unwrap_or(u64::MAX),
             "bytes_per_second": measured.bytes_per_second,
             "features": measured.features.map(|features| {
-                let named = named_features(Some(features)).into_iter();
-                named.collect::<BTreeMap<&str, Option<bool>>>()
+                features.named().into_iter().collect::<BTreeMap<&str, Option<bool>>>()
             }),
         }),
         Err(error) => serde_json::json!({ "reached": false, "error": with_causes(error) }),

@@ -74,6 +74,14 @@ pub struct Features {
     pub ranges: Option<bool>,
 }
 
+impl Features {
+    /// Returns all of them with their names.
+    pub fn named(self) -> [(&'static str, Option<bool>); 4] {
+        let Self { conditions, checksums, tags, ranges } = self;
+        [("conditions", conditions), ("checksums", checksums), ("tags", tags), ("ranges", ranges)]
+    }
+}
+
 /// The objects of a lake in no particular order, read as it is advanced.
 pub type Listing = Box<dyn Iterator<Item = Result<(ObjectName, ObjectInfo), LakeError>> + Send>;
 

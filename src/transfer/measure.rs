@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use super::Transfer;
 use crate::lake::{Declaration, Features, LakeError};
 use crate::lake_url::{LakeUrl, SourceUrl};
+use crate::{parallel, size};
 
 /// The shortest of so many requests tells how far away a lake is.
 const REQUESTS: usize = 3;
@@ -27,7 +28,41 @@ pub struct Measured {
     pub features: Option<Features>,
 }
 
+impl Measured {
+    /// Says it in words with commas between them.
+    pub fn words(&self) -> String {
+        let speed = match self.bytes_per_second {
+            Some(bytes) => format!("{}/s", size::human(bytes)),
+            None => "speed not measured".to_owned(),
+        };
+        let round_trip = self.round_trip.as_secs_f64() * 1000.0;
+        let mut words = vec![format!("reached in {round_trip:.1} ms"), speed];
+        if let Some(why) = &self.declaration.assumed {
+            words.push(format!("taken for {}: {why}", self.declaration.hash));
+        }
+        for (name, is_there) in self.features.into_iter().flat_map(Features::named) {
+            match is_there {
+                Some(true) => words.push(name.to_owned()),
+                Some(false) => words.push(format!("no {name}")),
+                None => words.push(format!("{name} not known")),
+            }
+        }
+        words.join(", ")
+    }
+}
+
 impl Transfer {
+    /// Measures all lakes at once, so that a dead one holds up no other.
+    pub fn measure_all(
+        &self,
+        lakes: &[(LakeUrl, Option<SourceUrl>)],
+    ) -> Vec<Result<Measured, LakeError>> {
+        parallel::map(lakes.len(), lakes.len(), |at| {
+            let (url, sample) = &lakes[at];
+            self.measure(url, sample.as_ref())
+        })
+    }
+
     /// Reaches a lake and measures it; `sample` is an object that should be there. Writes nothing.
     ///
     /// # Errors
