@@ -53,6 +53,7 @@
 //! - [`dataset`]: datasets in folders, without git: which lakes have their items, and bringing them back.
 //! - [`diff`]: which items differ between two states, and how.
 //! - [`mod@fsck`]: whether the store, git's pointers and lakes are what they should be.
+//! - [`doctor`]: what is right and what is wrong with a clone, and mending what is safe to mend.
 //! - [`import`]: datasets that become tracked pointers of a work tree.
 //! - [`add`]: what `git add` does for lake files, many times faster.
 //! - [`filter`]: the conversation with git, and what happens when git ends it.
@@ -106,6 +107,7 @@ pub mod copies;
 pub mod dataset;
 pub mod diff;
 pub mod digest;
+pub mod doctor;
 pub mod fail_point;
 pub mod fill;
 pub mod filter;

@@ -20,6 +20,7 @@ mod dataset_git;
 mod dataset_kills;
 mod dataset_pipelime;
 mod diff;
+mod doctor;
 mod downloads;
 mod drops;
 mod du;

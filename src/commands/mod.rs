@@ -21,6 +21,7 @@ pub mod clone;
 mod dataset;
 pub mod demo;
 pub mod diff;
+pub mod doctor;
 pub mod drop;
 pub mod du;
 pub mod env;
@@ -132,6 +133,9 @@ pub enum Error {
     /// It cannot be found out what is wrong.
     #[error(transparent)]
     Fsck(#[from] crate::fsck::Error),
+    /// A clone cannot be examined.
+    #[error(transparent)]
+    Doctor(#[from] crate::doctor::Error),
     /// The history cannot be read.
     #[error(transparent)]
     History(#[from] repo::history::Error),

@@ -351,6 +351,18 @@ pub fn is_executable(_: &Metadata) -> bool {
     false
 }
 
+/// Tries to let a file share the blocks of another one; false if the file system cannot.
+#[cfg(all(target_os = "linux", not(any(target_arch = "sparc", target_arch = "sparc64"))))]
+pub fn shares_blocks(source: &File, target: &File) -> bool {
+    rustix::fs::ioctl_ficlone(target, source).is_ok()
+}
+
+/// Returns false: it is not known how to ask.
+#[cfg(not(all(target_os = "linux", not(any(target_arch = "sparc", target_arch = "sparc64")))))]
+pub fn shares_blocks(_: &File, _: &File) -> bool {
+    false
+}
+
 /// Makes `target` executable by whom `model` is executable, where its own mode lets them read.
 ///
 /// # Errors

@@ -39,6 +39,7 @@ pub use blob_id::BlobId;
 pub use caller::Caller;
 pub use environment::Environment;
 pub use objects::{Blob, FolderEntry, FolderEntryKind};
+pub use values::Origin;
 
 /// An open repository; one handle serves one thread.
 #[derive(Debug)]

@@ -347,6 +347,11 @@ impl Drop for Stream {
     }
 }
 
+/// Returns where a program is that git or a hook would start by its name.
+pub fn program(environment: &Environment, name: &str) -> Option<PathBuf> {
+    find_on(environment.search_path.as_deref().unwrap_or_default(), name)
+}
+
 /// Finds a program in the absolute folders of a search path.
 fn find_on(search_path: &OsStr, name: &str) -> Option<PathBuf> {
     let name = format!("{name}{}", std::env::consts::EXE_SUFFIX);

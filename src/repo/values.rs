@@ -6,6 +6,31 @@ use gix::bstr::ByteSlice as _;
 
 use super::Repo;
 
+/// Which of git's settings has a value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Origin {
+    /// The clone's own.
+    Clone,
+    /// The user's.
+    User,
+    /// The system's.
+    System,
+    /// The environment, or `git -c`.
+    Process,
+}
+
+impl Origin {
+    /// Says whose they are.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Clone => "the clone's configuration",
+            Self::User => "the user's configuration",
+            Self::System => "the system's configuration",
+            Self::Process => "the environment",
+        }
+    }
+}
+
 impl Repo {
     /// Returns the last value of a setting such as `lake.inbandLimit` or `lake.<name>.upload`.
     ///
@@ -17,6 +42,25 @@ impl Repo {
     /// Returns the last value of a setting as git reads truth: `None` if absent or none of its words.
     pub fn config_bool(&self, key: &str) -> Option<bool> {
         self.git.config_snapshot().plumbing().boolean(key).ok()?
+    }
+
+    /// Returns the last value of a setting, and which settings have it.
+    pub fn config_origin(&self, key: &str) -> Option<(String, Origin)> {
+        use gix::config::Source;
+        // Sections are looked at from the most important one on, up to the one that has the value.
+        let mut last = None;
+        let snapshot = self.git.config_snapshot();
+        let value = snapshot.plumbing().string_implicit_filter(key, |section| {
+            last = Some(section.source);
+            true
+        })?;
+        let origin = match last? {
+            Source::Local | Source::Worktree => Origin::Clone,
+            Source::User | Source::Git => Origin::User,
+            Source::System | Source::GitInstallation => Origin::System,
+            Source::Env | Source::Cli | Source::Api | Source::EnvOverride => Origin::Process,
+        };
+        Some((value.map_or_else(String::new, |value| value.to_str_lossy().into_owned()), origin))
     }
 
     /// Returns all values of a setting, the least important first.

@@ -254,9 +254,25 @@ impl Store {
         self.verified.lock().expect("no holder panics").insert(oid, Stamp::of(metadata));
     }
 
+    /// Returns the folder that damaged objects are set aside in.
+    pub fn damaged_folder(&self) -> PathBuf {
+        self.objects_root().join("damaged")
+    }
+
+    /// Returns the objects that were set aside because they were damaged.
+    ///
+    /// # Errors
+    /// If the folder cannot be read.
+    pub fn set_aside(&self) -> Result<Vec<Oid>, PathError> {
+        let folder = self.damaged_folder();
+        let entries = if_exists(std::fs::read_dir(&folder)).context(&folder)?;
+        let names = entries.into_iter().flatten().flatten().map(|entry| entry.file_name());
+        Ok(names.filter_map(|name| Oid::parse_hex(name.as_encoded_bytes())).collect())
+    }
+
     /// Moves damaged bytes out of the way, so that the object can be stored again.
     fn damaged(&self, oid: Oid) -> Result<Error, PathError> {
-        let folder = self.objects_root().join("damaged");
+        let folder = self.damaged_folder();
         std::fs::create_dir_all(&folder).context(&folder)?;
         let aside = folder.join(oid.to_hex());
         let path = self.object_path(oid);

@@ -27,6 +27,16 @@ impl Store {
         file.write_all(lines.as_bytes()).context(&path)
     }
 
+    /// Returns how many objects earlier processes could not sync.
+    ///
+    /// # Errors
+    /// If the record cannot be read.
+    pub fn count_recorded(&self) -> Result<usize, PathError> {
+        let text = read_small(&self.unsynced_record(), MAX_RECORD_BYTES)?.unwrap_or_default();
+        let oids = text.split(|byte| *byte == b'\n').filter_map(Oid::parse_hex);
+        Ok(oids.collect::<std::collections::HashSet<_>>().len())
+    }
+
     /// Verifies and syncs the objects that an earlier process could not sync; cheap when there are none.
     ///
     /// What turns out to be damaged is set aside and told by the error, after all others were done.
@@ -77,10 +87,12 @@ mod tests {
             .expect("damages");
         let next = Store::at(dir.path());
         assert_eq!(next.presence(good, 4).expect("reads"), Presence::Unproven);
+        assert_eq!(next.count_recorded().expect("reads"), 2);
         let error = next.sync_recorded().expect_err("one is damaged");
         assert!(matches!(error, Error::Damaged { oid, .. } if oid == bad), "{error}");
         assert_eq!(next.presence(good, 4).expect("reads"), Presence::Stored);
         assert_eq!(next.presence(bad, 4).expect("reads"), Presence::Absent);
         next.sync_recorded().expect("nothing is left to do");
+        assert_eq!(next.count_recorded().expect("reads"), 0);
     }
 }

@@ -1,5 +1,6 @@
 //! Which paths git would give to the filter, by git's own rules.
 
+pub mod assigned;
 pub mod lines;
 
 use gix::bstr::ByteSlice as _;

@@ -1,0 +1,57 @@
+//! Programs, git's configuration and hooks.
+
+use crate::doctor::Error;
+use crate::repo::hooks::{self, Hook, HookState};
+use crate::repo::process::{self, Git};
+use crate::repo::{Environment, Origin, filter_config};
+use crate::workspace::Workspace;
+
+/// How the clone is set up.
+#[derive(Debug)]
+pub struct Setup {
+    /// What `git --version` says, or why git cannot be asked.
+    pub git: Result<String, String>,
+    /// Whether git finds the program by its name.
+    pub is_on_path: bool,
+    /// What git has to be told, and what it is told.
+    pub filter: Vec<FilterKey>,
+    /// The hooks; none in a bare repository, which nobody pushes from.
+    pub hooks: Vec<HookState>,
+    /// `lake.installHooks`.
+    pub installs_hooks: bool,
+}
+
+/// A key of git's configuration that git-lake needs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FilterKey {
+    /// The key.
+    pub key: &'static str,
+    /// What git-lake would write.
+    pub expected: &'static str,
+    /// What counts, and where it comes from.
+    pub found: Option<(String, Origin)>,
+}
+
+impl Setup {
+    pub(super) fn look(site: &Workspace) -> Result<Self, Error> {
+        let environment = Environment::read();
+        let git = Git::of(&site.repo).and_then(|git| git.run(&["--version"], b""));
+        let filter = filter_config::KEYS.into_iter().map(|(key, expected)| FilterKey {
+            key,
+            expected,
+            found: site.repo.config_origin(key),
+        });
+        let has_hooks = site.repo.work_tree().is_some();
+        let hooks = Hook::ALL.into_iter().filter(|_| has_hooks);
+        Ok(Self {
+            git: match git {
+                Ok(output) => Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned()),
+                Err(error) => Err(error.to_string()),
+            },
+            is_on_path: process::program(&environment, "git-lake").is_some(),
+            filter: filter.collect(),
+            hooks: hooks.map(|hook| hooks::state(&site.repo, hook)).collect::<Result<_, _>>()?,
+            installs_hooks: site.config.install_hooks,
+        })
+    }
+}

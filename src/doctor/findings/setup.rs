@@ -1,0 +1,152 @@
+//! Programs, git's configuration and hooks.
+
+use crate::doctor::Finding;
+use crate::doctor::facts::Setup;
+use crate::doctor::facts::setup::FilterKey;
+use crate::repo::hooks::{HookFile, HookState};
+
+/// The oldest git that is known to do what is asked of it.
+const OLDEST_GIT: (u32, u32) = (2, 39);
+
+pub(super) fn decide(setup: &Setup) -> Vec<Finding> {
+    let version = format!("git-lake {}", env!("CARGO_PKG_VERSION"));
+    let mut findings = vec![Finding::ok("git-lake-version", version), git(&setup.git)];
+    if !setup.is_on_path {
+        let text = "git does not find the program git-lake on PATH, so that filter and hooks fail";
+        findings.push(Finding::problem("not-on-path", text).mended_by("export PATH=\"DIR:$PATH\""));
+    }
+    findings.extend(filter(&setup.filter));
+    findings.extend(setup.hooks.iter().map(|state| hook(state, setup.installs_hooks)));
+    findings
+}
+
+fn git(said: &Result<String, String>) -> Finding {
+    let (major, minor) = OLDEST_GIT;
+    match said {
+        Err(why) => Finding::problem("git-version", why.clone()),
+        Ok(said) => match version_of(said) {
+            Some(found) if found < OLDEST_GIT => {
+                let text = format!("{said} is too old: git-lake needs {major}.{minor} or newer");
+                Finding::problem("git-version", text)
+            }
+            Some(_) => Finding::ok("git-version", said.clone()),
+            None => Finding::note("git-version", format!("`{said}` says no version of git")),
+        },
+    }
+}
+
+/// Reads `git version 2.39.5 (and more)`.
+fn version_of(said: &str) -> Option<(u32, u32)> {
+    let mut numbers = said.strip_prefix("git version ")?.split('.');
+    Some((numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?))
+}
+
+fn filter(keys: &[FilterKey]) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let missing: Vec<&str> =
+        keys.iter().filter(|key| key.found.is_none()).map(|key| key.key).collect();
+    if !missing.is_empty() {
+        let text = format!(
+            "git's configuration has no `{}`: git does not call git-lake where it has to",
+            missing.join("`, `")
+        );
+        findings.push(Finding::problem("filter-missing", text).mended_by("git lake doctor --fix"));
+    }
+    for FilterKey { key, expected, found } in keys {
+        let Some((value, origin)) = found.as_ref().filter(|(value, _)| value != expected) else {
+            continue;
+        };
+        let origin = origin.words();
+        if *key == "filter.lake.required" {
+            if !is_true(value) {
+                let text = format!(
+                    "`{key}` is `{value}` in {origin}: when git-lake fails, git takes content in as \
+                     if it was not tracked"
+                );
+                let remedy = format!("git config {key} true");
+                findings.push(Finding::problem("filter-not-required", text).mended_by(remedy));
+            }
+        } else {
+            let text =
+                format!("`{key}` is `{value}` in {origin}; git-lake would write `{expected}`");
+            findings.push(
+                Finding::note("filter-changed", text)
+                    .mended_by(format!("git config {key} '{expected}'")),
+            );
+        }
+    }
+    if findings.is_empty() {
+        let mut origins: Vec<&str> = Vec::new();
+        for (_, origin) in keys.iter().filter_map(|key| key.found.as_ref()) {
+            if !origins.contains(&origin.words()) {
+                origins.push(origin.words());
+            }
+        }
+        let text = format!("The filter and merge drivers are set in {}", origins.join(" and "));
+        findings.push(Finding::ok("filter", text));
+    }
+    findings
+}
+
+/// Reads truth as git does.
+fn is_true(value: &str) -> bool {
+    let words = ["true", "yes", "on", "1"];
+    words.iter().any(|word| value.eq_ignore_ascii_case(word))
+}
+
+fn hook(state: &HookState, installs_hooks: bool) -> Finding {
+    let (name, path) = (state.hook.name(), state.path.display());
+    let consequence = match name {
+        "pre-push" => "nothing shows that lakes hold what is pushed",
+        "post-checkout" => "nobody says when a checkout leaves pointers",
+        _ => "nobody says when a merge leaves pointers, nor uploads what it brings together",
+    };
+    let line = state.hook.line();
+    match state.file {
+        HookFile::Ours { is_current: true } => {
+            Finding::ok("hook", format!("The hook {name} is git-lake's"))
+        }
+        HookFile::Ours { is_current: false } => {
+            let text = format!("The hook {name} is of another git-lake, or not executable");
+            let level = if state.is_active() { Finding::note } else { Finding::problem };
+            level("hook-old", text).mended_by("git lake doctor --fix")
+        }
+        HookFile::Foreign { calls_git_lake: true } => {
+            Finding::ok("hook", format!("The hook {name} is yours and calls git-lake: `{path}`"))
+        }
+        HookFile::Foreign { calls_git_lake: false } => {
+            let text = format!(
+                "The hook `{path}` is yours and does not call git-lake, or is not executable: {consequence}"
+            );
+            Finding::problem("hook-foreign", text).mended_by(line)
+        }
+        HookFile::Absent if !state.is_inside => {
+            let text = format!(
+                "There is no hook {name} where `core.hooksPath` says: {consequence}. Make `{path}` with this line"
+            );
+            Finding::problem("hook-outside", text).mended_by(line)
+        }
+        HookFile::Absent => {
+            let text = format!("There is no hook {name}: {consequence}");
+            let level = if installs_hooks { Finding::problem } else { Finding::note };
+            level("hook-absent", text).mended_by("git lake doctor --fix")
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_of_git_are_read_and_compared() {
+        assert_eq!(version_of("git version 2.39.5 (Apple Git-154)"), Some((2, 39)));
+        assert_eq!(version_of("git version 2.53.0.rc1"), Some((2, 53)));
+        assert_eq!(version_of("hub version 2"), None);
+        let level = |said: &str| git(&Ok(said.to_owned())).level.name();
+        assert_eq!(level("git version 2.38.9"), "problem");
+        assert_eq!(level("git version 2.39.0"), "ok");
+        assert_eq!(level("git version 3.0.0"), "ok");
+        assert_eq!(level("nonsense"), "note");
+    }
+}
