@@ -64,6 +64,7 @@ mod s3_outages;
 mod s3_pace;
 mod s3_profiles;
 mod s3_ranges;
+mod s3_replaced;
 mod s3_requests;
 mod s3_server;
 mod s3_sources;

@@ -17,7 +17,8 @@ fn check_contract(endpoint: Endpoint, prefix: &'static str) {
     let (declares, has_one_creator) = endpoint.manners();
     check_all(&|| {
         let bucket = new_bucket();
-        let (again, planted) = (Arc::clone(&endpoint), Arc::clone(&endpoint));
+        let (again, planted, kept) =
+            (Arc::clone(&endpoint), Arc::clone(&endpoint), Arc::clone(&endpoint));
         endpoint.make_bucket(&bucket);
         let path = format!("{bucket}{prefix}");
         let folder = format!("{}/", prefix.trim_start_matches('/'));
@@ -34,6 +35,10 @@ fn check_contract(endpoint: Endpoint, prefix: &'static str) {
             has_one_creator,
             lake: Arc::new(lake),
             reopen: Box::new(move || -> Arc<dyn AdminLake> { Arc::new(again.lake(&path)) }),
+            aside: Box::new({
+                let (bucket, folder) = (bucket.clone(), folder.clone());
+                move || kept.aside(&bucket, &folder)
+            }),
             plant: Box::new(move |name, bytes| {
                 let key = format!("{folder}{name}");
                 planted.put(&bucket, &key, bytes);

@@ -82,6 +82,14 @@ pub enum LakeError {
         /// Size of what is there, in bytes.
         found: u64,
     },
+    /// Other bytes stand under the name of an object that was to replace them, and cannot be kept aside.
+    #[error("Could not replace `{object}`: what is there cannot be kept aside ({reason})")]
+    NotKept {
+        /// The object that was to be put there.
+        object: SourceUrl,
+        /// Why not.
+        reason: Box<str>,
+    },
     /// The bytes to upload are not those that were promised; nothing was published.
     #[error("Could not upload `{name}`: its bytes are damaged, or changed while they were read")]
     SourceChanged {
@@ -279,6 +287,7 @@ impl LakeError {
             Self::Absent { .. }
             | Self::NotRegular { .. }
             | Self::DamagedThere { .. }
+            | Self::NotKept { .. }
             | Self::SourceChanged { .. }
             | Self::SourceUnreadable { .. }
             | Self::ObjectDenied { .. }

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use super::{
     AdminLake, Capabilities, Creation, Declaration, Features, LakeError, Listing, ObjectContent,
-    ObjectInfo, Observer, Place, Put, ReadLake, Upload, WriteLake,
+    ObjectInfo, Observer, Place, Put, ReadLake, Replaced, Upload, WriteLake,
 };
 use crate::digest::HashName;
 use crate::lake_url::LakeUrl;
@@ -33,6 +33,8 @@ pub enum Call {
     Copy,
     /// Renewing a date.
     Renew,
+    /// Replacing one object.
+    Replace,
     /// Declaring.
     Declare,
 }
@@ -298,6 +300,10 @@ impl AdminLake for FaultyLake {
     fn check_writable(&self) -> Result<(), LakeError> {
         self.inner.check_writable()
     }
+
+    fn replace(&self, upload: &Upload<'_>, observer: &dyn Observer) -> Result<Replaced, LakeError> {
+        self.call(Call::Replace, || self.inner.replace(upload, observer))
+    }
 }
 
 #[cfg(test)]
@@ -331,7 +337,7 @@ mod tests {
     fn without_faults_it_keeps_the_contract() {
         contract::check_all(&|| {
             let inner = Arc::new(MemoryLake::new(url()));
-            let planted = inner.clone();
+            let (planted, kept) = (inner.clone(), inner.clone());
             let lake: Arc<FaultyLake> = Arc::new(FaultyLake::new(inner));
             let again = lake.clone();
             Subject {
@@ -340,6 +346,7 @@ mod tests {
                 has_one_creator: true,
                 lake,
                 reopen: Box::new(move || again.clone()),
+                aside: Box::new(move || kept.aside()),
                 plant: Box::new(move |name, bytes| planted.plant(name, bytes)),
             }
         });

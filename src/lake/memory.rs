@@ -8,10 +8,11 @@ use std::io::{Cursor, Read as _};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::declaration::settle_hash;
-use super::upload::CopyError;
+use super::upload::{CopyError, names_aside};
 use super::{
     AdminLake, Capabilities, Creation, Declaration, Features, LakeError, LakeId, Listing,
-    ObjectContent, ObjectInfo, Observer, Obstacle, Place, Proof, Put, ReadLake, Upload, WriteLake,
+    ObjectContent, ObjectInfo, Observer, Obstacle, Place, Proof, Put, ReadLake, Replaced, Upload,
+    WriteLake,
 };
 use crate::digest::HashName;
 use crate::fs::unix_now;
@@ -29,6 +30,7 @@ pub struct MemoryLake {
 struct State {
     declaration: Option<Declaration>,
     objects: BTreeMap<ObjectName, Stored>,
+    aside: Vec<(String, Stored)>,
     is_away: bool,
 }
 
@@ -80,6 +82,11 @@ impl MemoryLake {
         }
     }
 
+    /// Returns what was replaced, in order.
+    pub fn aside(&self) -> Vec<Vec<u8>> {
+        self.state().aside.iter().map(|(_, stored)| stored.bytes.to_vec()).collect()
+    }
+
     /// Makes the lake unreachable, or reachable again.
     pub fn set_reachable(&self, is_reachable: bool) {
         self.state().is_away = !is_reachable;
@@ -114,13 +121,7 @@ impl MemoryLake {
             return Err(LakeError::Cancelled);
         }
         let (state, Declaration { hash, .. }) = self.reach()?;
-        let url = self.url.clone();
-        if !hash.is_writable() {
-            return Err(LakeError::HashNotWritable { url, hash });
-        }
-        if hash != upload.hash {
-            return Err(LakeError::HashMismatch { url, declared: hash, wanted: upload.hash });
-        }
+        upload.check_hash(&self.url, hash)?;
         let mut buffer = vec![0; 64 << 10];
         if let Some(there) = state.objects.get(upload.name).cloned() {
             drop(state);
@@ -261,6 +262,26 @@ impl AdminLake for MemoryLake {
     fn check_writable(&self) -> Result<(), LakeError> {
         self.reach().map(|_| ())
     }
+
+    fn replace(&self, upload: &Upload<'_>, observer: &dyn Observer) -> Result<Replaced, LakeError> {
+        match self.put_one(upload, observer) {
+            Err(LakeError::DamagedThere { .. }) => {}
+            other => return other.map(Replaced::Not),
+        }
+        let (mut bytes, mut buffer) = (Vec::new(), vec![0; 64 << 10]);
+        let copied = upload.copy_to(&mut bytes, &mut buffer, observer);
+        copied.map_err(|error| self.explain(upload, error))?;
+        if observer.is_cancelled() {
+            return Err(LakeError::Cancelled);
+        }
+        let mut state = self.reach()?.0;
+        let aside = names_aside(upload.name)
+            .find(|aside| state.aside.iter().all(|(taken, _)| taken != aside));
+        let aside = aside.expect("there are many names");
+        let damaged = state.objects.insert(upload.name.clone(), Stored::now(&bytes));
+        state.aside.extend(damaged.map(|damaged| (aside.clone(), damaged)));
+        Ok(Replaced::Aside(format!("{}/{aside}", self.url)))
+    }
 }
 
 #[cfg(test)]
@@ -273,13 +294,14 @@ mod tests {
         contract::check_all(&|| {
             let url = LakeUrl::parse("s3://memory/lake").expect("an address");
             let lake = Arc::new(MemoryLake::new(url));
-            let (again, planted) = (lake.clone(), lake.clone());
+            let (again, planted, kept) = (lake.clone(), lake.clone(), lake.clone());
             Subject {
                 neighbour: None,
                 declares: Declares::Must,
                 has_one_creator: true,
                 lake,
                 reopen: Box::new(move || again.clone()),
+                aside: Box::new(move || kept.aside()),
                 plant: Box::new(move |name, bytes| planted.plant(name, bytes)),
             }
         });

@@ -31,7 +31,11 @@ pub use copy::Place;
 pub use declaration::{Creation, Declaration, LakeId, ParseLakeIdError};
 pub use error::{Answer, Cause, LakeError, Obstacle, Retry};
 pub use open::{AccessTo, Opener};
-pub use upload::{Observer, Proof, Put, Unobserved, Upload};
+pub use upload::{Observer, Proof, Put, Replaced, Unobserved, Upload};
+
+/// Where a lake keeps bytes that were replaced, below its own folder or prefix. Neither pipelime nor a
+/// listing looks into it, and nothing here removes anything from it.
+pub const ASIDE_FOLDER: &str = ".lake-damaged";
 
 /// What a lake says about one of its objects.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -197,4 +201,17 @@ pub trait AdminLake: WriteLake {
     /// # Errors
     /// [`LakeError::ReadOnly`] if the lake may only be read.
     fn check_writable(&self) -> Result<(), LakeError>;
+
+    /// Puts an object in the place of other bytes that stand under its name, and keeps those in
+    /// [`ASIDE_FOLDER`] as `<object name>.<unix seconds>`.
+    ///
+    /// The only way in which a lake shows something else under a name; only for commands whose name says
+    /// so. What stands there is read in full: if it is the object, nothing is done, and if nothing stands
+    /// there, this is [`WriteLake::put`]. The bytes of the upload are checked before anything is touched,
+    /// and what is replaced is kept aside for good before it is. The name stands for something all the
+    /// time, where the file system knows links.
+    ///
+    /// # Errors
+    /// [`LakeError::NotKept`] if what stands there cannot be kept aside; it is left as it is then.
+    fn replace(&self, upload: &Upload<'_>, observer: &dyn Observer) -> Result<Replaced, LakeError>;
 }

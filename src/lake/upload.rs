@@ -3,8 +3,10 @@
 use std::io::{self, ErrorKind, Read, Write};
 use std::sync::Arc;
 
-use super::LakeError;
+use super::{ASIDE_FOLDER, LakeError};
 use crate::digest::{HashName, Hasher};
+use crate::fs::unix_now;
+use crate::lake_url::LakeUrl;
 use crate::object_name::ObjectName;
 
 /// From this age on, finding an object renews its date.
@@ -43,6 +45,15 @@ pub enum Proof {
     Size,
 }
 
+/// How a replacement ended well; either way the object is in the lake for good.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Replaced {
+    /// Other bytes stood under the name; they are here now.
+    Aside(String),
+    /// Nothing was there, or the object was: nothing was replaced.
+    Not(Put),
+}
+
 /// Watches bytes being moved, and may ask to stop. Called from the thread that moves them.
 pub trait Observer: Sync {
     /// Hears of bytes that were sent, or found to be there already.
@@ -64,6 +75,12 @@ impl Observer for Unobserved {
     fn is_cancelled(&self) -> bool {
         false
     }
+}
+
+/// Returns names for bytes that are kept aside, below the lake's folder or prefix, best first.
+pub(super) fn names_aside(name: &ObjectName) -> impl Iterator<Item = String> {
+    let now = unix_now();
+    (now..).map(move |seconds| format!("{ASIDE_FOLDER}/{name}.{seconds}"))
 }
 
 /// Why bytes were not copied whole.
@@ -127,6 +144,18 @@ impl Upload<'_> {
         match digest {
             Some(digest) if left == 0 && digest.hex == self.name.hex() => Ok(()),
             _ => Err(CopyError::Mismatch),
+        }
+    }
+
+    /// Refuses a hash that the lake `url`, which declares another, does not name objects by.
+    pub(super) fn check_hash(&self, url: &LakeUrl, declared: HashName) -> Result<(), LakeError> {
+        let url = url.clone();
+        if !declared.is_writable() {
+            return Err(LakeError::HashNotWritable { url, hash: declared });
+        }
+        match self.hash == declared {
+            true => Ok(()),
+            false => Err(LakeError::HashMismatch { url, declared, wanted: self.hash }),
         }
     }
 

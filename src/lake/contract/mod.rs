@@ -13,6 +13,7 @@ use crate::fs::unix_now;
 use crate::object_name::ObjectName;
 
 mod copies;
+mod replaced;
 
 /// An empty lake that declares nothing yet, with what a check needs beyond the traits.
 pub struct Subject {
@@ -22,6 +23,8 @@ pub struct Subject {
     pub reopen: Box<dyn Fn() -> Arc<dyn AdminLake>>,
     /// Puts bytes under a name behind the lake's back, whatever the name says.
     pub plant: Plant,
+    /// Returns the bytes of everything that was replaced, in no order.
+    pub aside: Aside,
     /// How it stands to declarations.
     pub declares: Declares,
     /// Returns another empty lake on the same server, where a server copies between lakes.
@@ -43,6 +46,9 @@ pub enum Declares {
 
 /// Makes an empty lake beside another.
 pub type Neighbour = Box<dyn Fn() -> Arc<dyn AdminLake>>;
+
+/// Looks at what is kept aside.
+pub type Aside = Box<dyn Fn() -> Vec<Vec<u8>>>;
 
 /// Puts bytes under a name.
 pub type Plant = Box<dyn Fn(&ObjectName, &[u8])>;
@@ -135,7 +141,7 @@ pub fn check_all(make: &dyn Fn() -> Subject) {
             check(&subject);
         }
     }
-    let declared: [fn(&Subject); 13] = [
+    let declared: [fn(&Subject); 16] = [
         absent_is_not_an_error,
         what_goes_in_comes_out,
         reading_starts_anywhere,
@@ -149,6 +155,9 @@ pub fn check_all(make: &dyn Fn() -> Subject) {
         cancelled_batches_publish_nothing,
         objects_appear_whole,
         copies::copies_are_objects_or_nothing,
+        replaced::other_bytes_are_kept_aside,
+        replaced::what_is_right_or_absent_is_not_replaced,
+        replaced::bytes_that_are_not_the_object_replace_nothing,
     ];
     for check in declared {
         let subject = make();

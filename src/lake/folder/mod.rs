@@ -1,6 +1,7 @@
 //! A lake in a folder that this machine can see: a disk, or a share of a file server.
 //!
-//! Flat: `<base>/<object name>`, next to `<base>/.pl/tags.json` and [`STAGING_FOLDER`]. A folder
+//! Flat: `<base>/<object name>`, next to `<base>/.pl/tags.json`, [`STAGING_FOLDER`] and
+//! [`super::ASIDE_FOLDER`]. A folder
 //! without a valid declaration counts as unreachable, since a share that is not mounted looks like an
 //! empty folder: nothing is read from it, and above all nothing is written to it. Object names are
 //! opened without following symbolic links, and only regular files are objects.
@@ -23,7 +24,7 @@ use std::time::SystemTime;
 
 use super::{
     AdminLake, Capabilities, Creation, Declaration, Features, LakeError, Listing, ObjectContent,
-    ObjectInfo, Observer, Place, Put, ReadLake, Upload, WriteLake, tags,
+    ObjectInfo, Observer, Place, Put, ReadLake, Replaced, Upload, WriteLake, tags,
 };
 use crate::digest::HashName;
 use crate::fs::{IoContext as _, if_exists, platform};
@@ -31,6 +32,7 @@ use crate::lake_url::LakeUrl;
 use crate::object_name::ObjectName;
 
 mod put;
+mod replace;
 mod staging;
 #[cfg(test)]
 mod tests;
@@ -225,5 +227,9 @@ impl AdminLake for FolderLake {
 
     fn check_writable(&self) -> Result<(), LakeError> {
         put::check(self)
+    }
+
+    fn replace(&self, upload: &Upload<'_>, observer: &dyn Observer) -> Result<Replaced, LakeError> {
+        replace::replace(self, upload, observer)
     }
 }

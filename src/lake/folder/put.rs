@@ -73,19 +73,22 @@ pub(super) fn check(lake: &FolderLake) -> Result<(), LakeError> {
     staged.map(drop).map_err(|error| LakeError::writing(&lake.url, error))
 }
 
-struct Batch<'a> {
+pub(super) struct Batch<'a> {
     lake: &'a FolderLake,
     observer: &'a dyn Observer,
     declared: HashName,
-    base: Metadata,
+    pub(super) base: Metadata,
     staging: PathBuf,
-    watch: sync::Watch,
+    pub(super) watch: sync::Watch,
     buffer: Vec<u8>,
 }
 
 impl<'a> Batch<'a> {
     /// Reads the declaration anew: what was a lake a moment ago may be an empty mount point now.
-    fn open(lake: &'a FolderLake, observer: &'a dyn Observer) -> Result<Self, LakeError> {
+    pub(super) fn open(
+        lake: &'a FolderLake,
+        observer: &'a dyn Observer,
+    ) -> Result<Self, LakeError> {
         let declared = lake.declaration()?.hash;
         if !declared.is_writable() {
             return Err(LakeError::HashNotWritable { url: lake.url.clone(), hash: declared });
@@ -103,12 +106,8 @@ impl<'a> Batch<'a> {
         if self.observer.is_cancelled() {
             return Step::Done(Err(LakeError::Cancelled));
         }
-        if upload.hash != self.declared {
-            return Step::Done(Err(LakeError::HashMismatch {
-                url: self.lake.url.clone(),
-                declared: self.declared,
-                wanted: upload.hash,
-            }));
+        if let Err(error) = upload.check_hash(&self.lake.url, self.declared) {
+            return Step::Done(Err(error));
         }
         let found = self.find(upload).transpose();
         found
@@ -152,7 +151,7 @@ impl<'a> Batch<'a> {
     }
 
     /// Copies the object into the staging folder, checking it on the way; closes the file.
-    fn stage(&mut self, upload: &Upload<'_>) -> Result<TempPath, LakeError> {
+    pub(super) fn stage(&mut self, upload: &Upload<'_>) -> Result<TempPath, LakeError> {
         let writing = |error| LakeError::writing(&self.lake.url, error);
         let mut staged = fs::stage(&self.staging, Shared::Yes).map_err(writing)?;
         let copied = upload.copy_to(&mut staged, &mut self.buffer, self.observer);
@@ -255,7 +254,7 @@ fn name_after_look(staged: TempPath, path: &Path) -> io::Result<()> {
 }
 
 /// Returns true for what file systems without hard links say; link(2) documents EPERM for it.
-fn cannot_link(error: &io::Error) -> bool {
+pub(super) fn cannot_link(error: &io::Error) -> bool {
     matches!(error.kind(), ErrorKind::Unsupported | ErrorKind::PermissionDenied)
 }
 

@@ -84,13 +84,19 @@ fn it_keeps_the_contract() {
     contract::check_all(&|| {
         let dir = Arc::new(tempfile::tempdir().expect("a folder"));
         let base = dir.path().join("lake");
-        let planted = base.clone();
+        let (planted, kept) = (base.clone(), base.join(crate::lake::ASIDE_FOLDER));
         Subject {
             neighbour: None,
             declares: Declares::Must,
             has_one_creator: true,
             lake: Arc::new(at(&base)),
             reopen: Box::new(move || Arc::new(at(&base))),
+            aside: Box::new(move || {
+                let entries = std::fs::read_dir(&kept).into_iter().flatten();
+                entries
+                    .map(|entry| std::fs::read(entry.expect("lists").path()).expect("reads"))
+                    .collect()
+            }),
             plant: Box::new(move |name, bytes| {
                 let _keep = &dir;
                 std::fs::create_dir_all(&planted).expect("creates");

@@ -121,7 +121,8 @@ async fn probe(lake: &S3Lake) -> Result<Manners, Trouble> {
     let content = Bytes::from_static(PROBE_CONTENT);
     let send = |conditions, checksums| {
         let manners = Manners { conditions, checksums };
-        request::send(lake, &key, content.clone(), &digest, manners)
+        let condition = request::Condition::free_by(manners);
+        request::send(lake, &key, content.clone(), &digest, manners, condition)
     };
     let conditions = match send(true, true).await {
         // It was free, so the second time tells.

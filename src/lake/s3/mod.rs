@@ -20,7 +20,7 @@ use aws_sdk_s3::types::ChecksumMode;
 
 use super::{
     AdminLake, Capabilities, Creation, Declaration, Features, LakeError, Listing, ObjectContent,
-    ObjectInfo, Observer, Place, Put, ReadLake, Upload, WriteLake,
+    ObjectInfo, Observer, Place, Put, ReadLake, Replaced, Upload, WriteLake,
 };
 use crate::access::Access;
 use crate::digest::HashName;
@@ -40,6 +40,7 @@ mod manners;
 mod multipart;
 mod parts;
 mod put;
+mod replace;
 mod request;
 mod runtime;
 mod tags;
@@ -120,6 +121,8 @@ struct Head {
     info: ObjectInfo,
     /// SHA-256 in base64; with `-` and a number, that of the parts' digests.
     checksum: Option<String>,
+    /// The server's name for this version of the object.
+    etag: Option<String>,
 }
 
 impl S3Lake {
@@ -193,7 +196,8 @@ impl S3Lake {
         let size = size.ok_or_else(|| Trouble::Network("An answer tells no size".into()))?;
         let modified = head.last_modified().and_then(seconds);
         let checksum = head.checksum_sha256().map(str::to_owned);
-        Ok(Some(Head { info: ObjectInfo { size, modified }, checksum }))
+        let etag = head.e_tag().map(str::to_owned);
+        Ok(Some(Head { info: ObjectInfo { size, modified }, checksum, etag }))
     }
 
     /// Makes sure once that the bucket exists.
@@ -309,5 +313,9 @@ impl AdminLake for S3Lake {
     fn check_writable(&self) -> Result<(), LakeError> {
         let tried = block_on(manners::try_out(self));
         tried.map(drop).map_err(|trouble| self.error(trouble, Doing::Writing))
+    }
+
+    fn replace(&self, upload: &Upload<'_>, observer: &dyn Observer) -> Result<Replaced, LakeError> {
+        block_on(replace::replace(self, upload, observer))
     }
 }

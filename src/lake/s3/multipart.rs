@@ -8,7 +8,7 @@
 use super::failure::{Doing, Refusal};
 use super::manners::Manners;
 use super::parts::{Parts, Source, Stop};
-use super::request::{base64, refuses_conditions};
+use super::request::{Condition, base64, refuses_conditions};
 use super::there::{self, is_same, known_digest};
 use super::unfinished::Note;
 use super::{Head, S3Lake, manners};
@@ -57,7 +57,7 @@ async fn put_noted(
             None => Parts::begin(lake, upload, &key, manners, note).await?,
         };
         let ended = match parts.send(observer).await {
-            Ok(()) => parts.complete().await.map_err(Stop::There),
+            Ok(()) => parts.complete(Condition::free_by(manners)).await.map_err(Stop::There),
             Err(stop) => Err(stop),
         };
         let trouble = match ended {

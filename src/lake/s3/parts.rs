@@ -12,7 +12,7 @@ use super::budget::Buffer;
 use super::failure::{Doing, Trouble};
 use super::manners::Manners;
 use super::multipart::part_bytes;
-use super::request::{CONTENT_TYPE, Hashed, base64};
+use super::request::{CONTENT_TYPE, Condition, Hashed, base64};
 use super::unfinished::{Begun, Note, There, abort};
 use crate::digest::Hasher;
 use crate::lake::{LakeError, Observer, Upload};
@@ -186,17 +186,19 @@ impl<'a> Parts<'a> {
         Ok(())
     }
 
-    pub(super) async fn complete(&self) -> Result<(), Trouble> {
+    /// Puts the parts together under the name, if the condition holds.
+    pub(super) async fn complete(&self, condition: Condition<'_>) -> Result<(), Trouble> {
         let parts = CompletedMultipartUpload::builder().set_parts(Some(self.sent.clone())).build();
         let completed = self.lake.host().call(|client| {
-            let condition = self.manners.conditions.then(|| "*".to_owned());
+            let (if_none_match, if_match) = condition.headers();
             client
                 .complete_multipart_upload()
                 .bucket(&self.lake.bucket)
                 .key(self.key)
                 .upload_id(&self.begun.id)
                 .multipart_upload(parts.clone())
-                .set_if_none_match(condition)
+                .set_if_none_match(if_none_match)
+                .set_if_match(if_match)
                 .customize()
                 // Putting many parts together takes a server its time.
                 .config_override(self.lake.timeouts_for(COMPLETION_BYTES))

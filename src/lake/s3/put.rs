@@ -10,7 +10,7 @@ use bytes::Bytes;
 
 use super::failure::{Doing, Refusal};
 use super::manners::Manners;
-use super::request::{refuses_conditions, send};
+use super::request::{Condition, refuses_conditions, send};
 use super::runtime::block_on;
 use super::there::{found, head, known_digest};
 use super::{S3Lake, budget, manners, multipart, unfinished};
@@ -41,13 +41,7 @@ pub(super) fn put(
             Some(declaration) => declaration.hash,
             None => lake.declaration()?.hash,
         };
-        let url = lake.url.clone();
-        if !declared.is_writable() {
-            return Err(LakeError::HashNotWritable { url, hash: declared });
-        }
-        if upload.hash != declared {
-            return Err(LakeError::HashMismatch { url, declared, wanted: upload.hash });
-        }
+        upload.check_hash(&lake.url, declared)?;
         block_on(put_one(lake, upload, &mut buffer, observer))
     };
     let results: Vec<_> = uploads.iter().map(one).collect();
@@ -100,7 +94,8 @@ async fn publish(
         {
             return found(lake, upload, head, Some(digest), observer).await;
         }
-        let trouble = match send(lake, &key, bytes.clone(), digest, manners).await {
+        let condition = Condition::free_by(manners);
+        let trouble = match send(lake, &key, bytes.clone(), digest, manners, condition).await {
             Ok(()) => {
                 if believed != manners.conditions {
                     manners::doubt_conditions(lake);

@@ -1,4 +1,4 @@
-//! One upload request: an object, under the condition that its name is free.
+//! One upload request: an object, under a condition.
 
 use std::time::Duration;
 
@@ -25,6 +25,33 @@ pub(super) fn refuses_conditions(refusal: &Refusal) -> bool {
         || refusal.status == 400 && matches!(&*refusal.code, "InvalidArgument" | "InvalidRequest")
 }
 
+/// What has to be so for an upload to get its name.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Condition<'a> {
+    /// Nothing.
+    None,
+    /// Nothing has the name.
+    Free,
+    /// This version has the name.
+    Stands(&'a str),
+}
+
+impl Condition<'_> {
+    /// Asks for a name that is free, where the server honours that.
+    pub(super) fn free_by(manners: Manners) -> Self {
+        if manners.conditions { Self::Free } else { Self::None }
+    }
+
+    /// Returns what goes into `If-None-Match` and into `If-Match`.
+    pub(super) fn headers(self) -> (Option<String>, Option<String>) {
+        match self {
+            Self::None => (None, None),
+            Self::Free => (Some("*".to_owned()), None),
+            Self::Stands(etag) => (None, Some(etag.to_owned())),
+        }
+    }
+}
+
 /// Sends an object in one request.
 pub(super) async fn send(
     lake: &S3Lake,
@@ -32,6 +59,7 @@ pub(super) async fn send(
     bytes: Bytes,
     digest: &Oid,
     manners: Manners,
+    condition: Condition<'_>,
 ) -> Result<(), Trouble> {
     let size = bytes.len() as u64;
     let sent = lake.host().call(|client| {
@@ -41,9 +69,8 @@ pub(super) async fn send(
             .key(key)
             .content_type(CONTENT_TYPE)
             .body(ByteStream::from(bytes.clone()));
-        if manners.conditions {
-            request = request.if_none_match("*");
-        }
+        let (if_none_match, if_match) = condition.headers();
+        request = request.set_if_none_match(if_none_match).set_if_match(if_match);
         if manners.checksums {
             request = request.checksum_sha256(base64(digest.as_bytes()));
         }

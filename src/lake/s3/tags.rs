@@ -12,7 +12,7 @@ use bytes::Bytes;
 
 use super::failure::{Doing, Refusal, Trouble};
 use super::manners::Manners;
-use super::request::send;
+use super::request::{Condition, send};
 use super::{S3Lake, listing};
 use crate::digest::HashName;
 use crate::lake::declaration::{HASH_KEY, ID_KEY, settle_hash};
@@ -185,7 +185,7 @@ async fn agree(
     if let Some((first, id)) = read_first(lake).await {
         return Ok((settle_hash(&lake.url, Some(first), wanted)?, id));
     }
-    let sent = send(lake, FIRST, content, &digest, manners).await;
+    let sent = send(lake, FIRST, content, &digest, manners, Condition::Free).await;
     match sent {
         Err(trouble)
             if trouble.says(Refusal::is_precondition) || trouble.says(Refusal::is_conflict) =>

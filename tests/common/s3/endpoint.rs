@@ -9,7 +9,7 @@ use git_lake::access::{Access, KeySource, Keys};
 use git_lake::digest::HashName;
 use git_lake::lake::contract::Declares;
 use git_lake::lake::s3::{Forgetful, Limits, Notes, S3Lake, Server};
-use git_lake::lake::{LakeError, Observer, Put, Upload, WriteLake as _};
+use git_lake::lake::{ASIDE_FOLDER, LakeError, Observer, Put, Upload, WriteLake as _};
 use git_lake::lake_url::LakeUrl;
 use git_lake::lake_url::typed::{Surroundings, TypedUrl};
 use git_lake::object_name::ObjectName;
@@ -134,6 +134,13 @@ impl Endpoint {
 
     pub(crate) fn remove(&self, bucket: &str, key: &str) {
         client::run(self.client().delete_object().bucket(bucket).key(key).send()).unwrap();
+    }
+
+    /// Returns the bytes of what was replaced below a prefix.
+    pub(crate) fn aside(&self, bucket: &str, prefix: &str) -> Vec<Vec<u8>> {
+        let begin = format!("{prefix}{ASIDE_FOLDER}/");
+        let keys = self.objects(bucket).into_iter().filter(|key| key.starts_with(&begin));
+        keys.map(|key| self.get(bucket, &key).unwrap()).collect()
     }
 
     /// Returns the keys of all objects, but for those that are the lake's own.

@@ -133,6 +133,12 @@ impl S3Server {
         self.bucket(bucket, |bucket| bucket.objects.insert(key.to_owned(), object));
     }
 
+    /// Changes the bytes of an object behind all that is known of them, as a bad disk does.
+    pub(crate) fn rot(&self, bucket: &str, key: &str, bytes: &[u8]) {
+        let bytes = Bytes::copy_from_slice(bytes);
+        self.bucket(bucket, |bucket| bucket.objects.get_mut(key).unwrap().bytes = bytes);
+    }
+
     /// Sets when an object was written last.
     pub(crate) fn set_modified(&self, bucket: &str, key: &str, modified: SystemTime) {
         self.bucket(bucket, |bucket| bucket.objects.get_mut(key).unwrap().modified = modified);
