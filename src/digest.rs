@@ -225,6 +225,11 @@ impl Hasher {
         }
     }
 
+    /// Returns how many bytes were added.
+    pub fn size(&self) -> u64 {
+        self.size
+    }
+
     /// Ends hashing.
     pub fn finish(self) -> Hashed {
         Hashed {

@@ -1,8 +1,15 @@
 //! Datasets outside of git: a kill at any time loses nothing, and the same command goes on.
 
+use std::collections::BTreeSet;
 use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+
+use git_lake::oid::Oid;
 
 use crate::common::dataset::place;
+use crate::common::s3::endpoint::Endpoint;
+use crate::common::s3::{Fault, S3Server};
 use crate::common::{Repo, TestEnv, noise, wait_until};
 
 /// So many that they are done in two steps. The first is quick, and the second takes seconds when the rate
@@ -92,26 +99,20 @@ fn a_kill_leaves_no_half_output_and_the_next_run_tidies_up() {
     let env = TestEnv::new();
     let place = place(&env);
     many(&place, "in");
-    let staging = || {
-        let entries = fs::read_dir(&place.path).unwrap();
-        let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
-        names.filter(|name| name.starts_with(".out.lake-")).collect::<Vec<_>>()
-    };
     let is_begun = || {
-        staging().first().is_some_and(|folder| {
-            let data = place.path.join(folder).join("new/data");
+        place.staged("out", "data").is_some_and(|data| {
             fs::read_dir(data).is_ok_and(|mut entries| entries.next().is_some())
         })
     };
     let add = ["remote-add", "-i", "in", "-o", "out", "-r", "lake"];
     kill_when(&place, &add, "something is staged", is_begun);
     assert!(!place.path.join("out").exists());
-    assert_eq!(staging().len(), 1);
+    assert_eq!(place.staging("out").len(), 1);
     nothing_is_lost(&place, "in");
     place.lake(0, add);
     nothing_is_lost(&place, "out");
     assert_eq!(count(&place, "out", ".bin.remote"), place.files("out").len());
-    assert!(staging().is_empty(), "{:?}", staging());
+    assert!(place.staging("out").is_empty());
 }
 
 #[test]
@@ -131,4 +132,115 @@ fn an_interrupt_ends_in_order() {
     let left: Vec<_> = fs::read_dir(&place.path).unwrap().collect();
     assert_eq!(left.len(), 2, "input and lake: {left:?}");
     nothing_is_lost(&place, "in");
+}
+
+#[test]
+fn a_download_that_is_killed_goes_on_with_what_came() {
+    const ITEMS: usize = 40;
+    let env = TestEnv::new();
+    let place = place(&env);
+    let server = S3Server::start();
+    let endpoint = Endpoint::of(&server);
+    let names: Vec<String> = (0..ITEMS).map(|at| format!("data/{at:02}_a.bin")).collect();
+    let contents: Vec<Vec<u8>> = (0..ITEMS).map(|at| noise(at as u64, 2000)).collect();
+    place.dataset("in", names.iter().map(|name| &**name).zip(contents.iter().cloned()));
+    place.lake(0, ["remote-add", "-i", "in", "-o", "away", "-r", &endpoint.typed("lake")]);
+    let keys: Vec<String> =
+        contents.iter().map(|content| format!("{}.bin", Oid::of(content).to_hex())).collect();
+    let host = endpoint.typed("").replacen("/?", "?", 1);
+    let asked = || -> BTreeSet<String> {
+        let requests = server.take_requests().into_iter();
+        let objects = requests.filter(|request| request.operation == "GetObject");
+        objects.map(|request| request.key().to_owned()).collect()
+    };
+    let all: BTreeSet<String> = keys.iter().cloned().collect();
+    for in_place in [false, true] {
+        let output = if in_place { "away" } else { "back" };
+        let args = ["clone", "-i", "away", "-o", output, "--host", &host, "-j", "4"];
+        let folder = || match in_place {
+            false => place.staged("back", "data"),
+            true => hidden(&place.path.join("away/data")).map(|folder| folder.join("new")),
+        };
+        let whole = || {
+            let entries = folder().and_then(|folder| fs::read_dir(folder).ok());
+            let entries = entries.into_iter().flatten().flatten();
+            entries.filter(|entry| entry.metadata().is_ok_and(|it| it.len() == 2000)).count()
+        };
+        server.take_requests();
+        let mut missing = all.clone();
+        for count in [20, 10] {
+            // So many objects never come, the last ones, since whoever waits for them does nothing else.
+            let stalled: BTreeSet<String> = keys[ITEMS - count..].iter().cloned().collect();
+            let is_stalled = stalled.clone();
+            server.fault(move |it| is_stalled.contains(it.key()), 100, Fault::Stall);
+            let mut run = place.start_program("git-lake", &args);
+            wait_until("all others are there", || whole() == ITEMS - count);
+            run.kill().unwrap();
+            assert_eq!(run.wait().unwrap().code(), None);
+            server.heal();
+            let asked = asked();
+            assert!(asked.is_subset(&missing) && missing.is_subset(&(&asked | &stalled)));
+            missing = stalled;
+        }
+        place.lake(0, args).says("40 items brought back (78 KiB)");
+        assert_eq!(asked(), missing);
+        for (name, content) in names.iter().zip(&contents) {
+            place.has(format!("{output}/{name}"), content);
+        }
+        assert_eq!(place.files(output).len(), ITEMS);
+        assert_eq!(folder(), None);
+    }
+}
+
+#[test]
+fn what_was_left_of_another_dataset_does_not_come_into_the_output() {
+    let env = TestEnv::new();
+    let place = place(&env);
+    many(&place, "in");
+    place.lake(0, ["remote-add", "-i", "in", "-o", "in", "-r", "lake"]);
+    let clone = ["clone", "-i", "in", "-o", "out"];
+    let is_begun = || place.staged("out", "data/600_a.bin").is_some_and(|file| file.exists());
+    kill_when(&place, &clone, "some items are there", is_begun);
+    place.dataset("other", [("data/0_a.bin", b"another".to_vec()), ("data/1_b", b"b".to_vec())]);
+    place.lake(0, ["remote-add", "-i", "other", "-o", "away", "-r", "lake"]);
+    place.lake(0, ["clone", "-i", "away", "-o", "out"]);
+    assert_eq!(place.files("out"), ["data/0_a.bin", "data/1_b"]);
+    place.has("out/data/0_a.bin", b"another");
+    assert!(place.staging("out").is_empty());
+}
+
+#[test]
+fn an_interrupted_download_is_kept_and_says_where() {
+    let env = TestEnv::new();
+    let place = place(&env);
+    many(&place, "in");
+    place.lake(0, ["remote-add", "-i", "in", "-o", "in", "-r", "lake"]);
+    let mut command = slowly(&place).command("git-lake");
+    command.args(["clone", "-i", "in", "-o", "out"]).stderr(Stdio::piped());
+    let child = command.spawn().unwrap();
+    wait_until("some items are there", || {
+        place.staged("out", "data/600_a.bin").is_some_and(|file| file.exists())
+    });
+    let pid = child.id().to_string();
+    std::process::Command::new("kill").args(["-INT", &pid]).status().unwrap();
+    let ended = child.wait_with_output().unwrap();
+    assert_eq!(ended.status.code(), Some(130));
+    let left = place.staging("out").remove(0);
+    assert_eq!(
+        String::from_utf8(ended.stderr).unwrap(),
+        format!(
+            "git-lake: Interrupted: nothing was written; what came is in `{}`, and the same command goes on with it.\n",
+            left.display()
+        )
+    );
+    place.lake(0, ["clone", "-i", "in", "-o", "out"]);
+    nothing_is_lost(&place, "out");
+    assert!(place.staging("out").is_empty());
+}
+
+fn hidden(folder: &Path) -> Option<PathBuf> {
+    let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    entries
+        .into_iter()
+        .find(|path| path.file_name().unwrap().as_encoded_bytes().starts_with(b".lake-"))
 }

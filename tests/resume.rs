@@ -10,7 +10,7 @@ use git_lake::oid::Oid;
 
 use crate::common::s3::endpoint::{Endpoint, PART_BYTES};
 use crate::common::s3::{Fault, Recorded, S3Server};
-use crate::common::{Repo, TestEnv, kill, noise, noted_pid, wait_until};
+use crate::common::{Repo, TestEnv, dataset, kill, noise, noted_pid, wait_until};
 
 const PART: u64 = PART_BYTES as u64;
 /// Five parts, the last of them short.
@@ -111,13 +111,12 @@ impl Site {
     /// Waits until a download has so many bytes, and all that it asks for ahead was asked for: what comes
     /// later than the next look at the requests would be counted for the next process.
     #[track_caller]
-    fn wait_for_bytes(&self, repo: &Repo, size: u64) {
-        let partial = self.partial(repo);
-        wait_until("bytes have arrived", || length(&partial) >= size);
+    fn wait_for_bytes(&self, partial: &PathBuf, size: u64) {
+        wait_until("bytes have arrived", || length(partial) >= size);
         let ranges = (size / PART + 4).min(SIZE.div_ceil(PART));
         let is_range = |it: &Recorded| it.operation == "GetObject" && it.key() == self.key();
         self.wait_for_requests(ranges as usize, is_range);
-        assert_eq!(length(&partial), size);
+        assert_eq!(length(partial), size);
     }
 
     /// Waits until so many requests have come.
@@ -175,7 +174,7 @@ fn a_pull_that_is_killed_at_any_byte_goes_on_there() {
         let clone = site.lacking(&repo, &format!("clone-{at}"));
         site.stop_sending_at(point);
         let mut pull = clone.start_program("git-lake", &["pull"]);
-        site.wait_for_bytes(&clone, point);
+        site.wait_for_bytes(&site.partial(&clone), point);
         kill_and_wait(&mut pull);
         assert!(clone.is_pointer("a.bin"));
         site.server.heal();
@@ -243,7 +242,7 @@ fn what_a_clone_had_of_a_large_file_when_it_was_killed_is_not_fetched_again() {
     let pid = noted_pid(&note);
     let clone = site.env.at("clone");
     wait_until("there is a clone", || clone.path.join(".git/lake").exists());
-    site.wait_for_bytes(&clone, POINT);
+    site.wait_for_bytes(&site.partial(&clone), POINT);
     kill(pid);
     git.wait().unwrap();
     place.git(["lake", "install"]);
@@ -257,6 +256,41 @@ fn what_a_clone_had_of_a_large_file_when_it_was_killed_is_not_fetched_again() {
 }
 
 #[test]
+fn a_dataset_goes_on_within_an_object_after_a_kill_or_an_interrupt() {
+    const POINT: u64 = 2 * PART + 5;
+    let site = Site::new();
+    let place = dataset::place(&site.env);
+    place.run("git", ["config", "--global", "lake.partSize", &PART.to_string()]);
+    place.dataset("in", [("data/0_a.bin", site.content.clone())]);
+    let endpoint = Endpoint::of(&site.server);
+    place.lake(0, ["remote-add", "-i", "in", "-o", "away", "-r", &endpoint.typed("lake")]);
+    let host = endpoint.typed("").replacen("/?", "?", 1);
+    let clone = ["clone", "-i", "away", "-o", "back", "--host", &host];
+    let staged = || place.staged("back", "data/0_a.bin");
+    let mut from = 0;
+    for (point, is_killed) in [(POINT, true), (POINT + 7, false)] {
+        site.server.take_requests();
+        site.stop_sending_at(point);
+        let mut run = place.start_program("git-lake", &clone);
+        wait_until("bytes have arrived", || staged().is_some_and(|it| length(&it) >= point));
+        assert_eq!(site.asked().1, from);
+        if is_killed {
+            kill_and_wait(&mut run);
+        } else {
+            interrupt(&mut run);
+        }
+        assert!(!place.path.join("back").exists());
+        site.server.heal();
+        from = length(&staged().unwrap());
+    }
+    site.server.take_requests();
+    place.lake(0, clone);
+    assert_eq!(site.asked(), (SIZE - from, from));
+    place.has("back/data/0_a.bin", &site.content);
+    assert!(place.staging("back").is_empty());
+}
+
+#[test]
 fn what_is_there_is_verified_before_it_counts() {
     const POINT: u64 = PART + 5;
     let site = Site::new();
@@ -266,7 +300,7 @@ fn what_is_there_is_verified_before_it_counts() {
     let clone = site.lacking(&repo, "clone");
     site.stop_sending_at(POINT);
     let mut pull = clone.start_program("git-lake", &["pull"]);
-    site.wait_for_bytes(&clone, POINT);
+    site.wait_for_bytes(&site.partial(&clone), POINT);
     kill_and_wait(&mut pull);
     site.server.heal();
     site.server.take_requests();
@@ -287,7 +321,7 @@ fn a_server_that_knows_no_ranges_sends_all_and_spoils_nothing() {
     let clone = site.lacking(&repo, "clone");
     site.stop_sending_at(POINT);
     let mut pull = clone.start_program("git-lake", &["pull"]);
-    site.wait_for_bytes(&clone, POINT);
+    site.wait_for_bytes(&site.partial(&clone), POINT);
     kill_and_wait(&mut pull);
     site.server.heal();
     site.server.set_behaviour(|it| it.ranges = false);

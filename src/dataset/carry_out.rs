@@ -15,6 +15,7 @@ use super::{Dataset, Error, Item, State};
 use crate::fs::{IoContext as _, PathError};
 use crate::lake_url::SourceUrl;
 use crate::transfer::report::{Activity, with_causes};
+use crate::transfer::to_file::WantedFile;
 
 /// Items that are worked on together, and of them those whose content is relayed through temporary files.
 const AT_ONCE: usize = 2048;
@@ -188,8 +189,8 @@ impl Work<'_> {
         let (mut wanted, mut wanted_by) = (Vec::new(), Vec::new());
         for (at, (_, item, step)) in some.iter().enumerate() {
             if **step == Step::Restore && item.is_away() {
-                let path = output.stage(item.place, &item.content_name())?;
-                wanted.extend(item.wanted(path));
+                let (path, left) = output.stage_fetched(item.place, &item.content_name())?;
+                wanted.extend(item.wanted(path).map(|wanted| WantedFile { left, ..wanted }));
                 wanted_by.push(at);
             }
         }

@@ -222,11 +222,12 @@ impl Item {
     fn wanted(&self, path: PathBuf) -> Option<WantedFile> {
         match &self.state {
             State::Remote(remote) => {
-                Some(WantedFile { candidates: remote.sources(), path, known: None })
+                let candidates = remote.sources();
+                Some(WantedFile { candidates, path, known: None, left: None })
             }
             State::Tracked(tracked) => {
                 let (candidates, known) = (tracked.candidates.clone(), tracked.known.clone());
-                Some(WantedFile { candidates, path, known: Some(known) })
+                Some(WantedFile { candidates, path, known: Some(known), left: None })
             }
             State::File(_) | State::Both(..) | State::Ambiguous(_) => None,
         }

@@ -20,6 +20,8 @@ use crate::fs::{IoContext as _, PathError, create_folders, if_exists, sync};
 pub struct Output {
     target: PathBuf,
     kind: Kind,
+    /// Something was staged that comes from lakes.
+    is_fetched: bool,
 }
 
 enum Kind {
@@ -75,7 +77,7 @@ impl Output {
         let existing = if_exists(std::fs::symlink_metadata(target)).context(target)?;
         if existing.is_some() && real(target).context(target)? == real(input).context(input)? {
             let kind = Kind::InPlace { shared: None, samples: None };
-            return Ok(Self { target: real(target).context(target)?, kind });
+            return Ok(Self { target: real(target).context(target)?, kind, is_fetched: false });
         }
         if let Some(existing) = existing {
             let is_empty =
@@ -99,7 +101,7 @@ impl Output {
         let data = staging.new_folder().join(Place::Sample(0).folder());
         std::fs::create_dir(&data).context(&data)?;
         let kind = Kind::Fresh { staging, files: Vec::new(), made };
-        Ok(Self { target: target.to_owned(), kind })
+        Ok(Self { target: target.to_owned(), kind, is_fetched: false })
     }
 
     /// Returns true if the input itself is changed.
@@ -131,6 +133,41 @@ impl Output {
                 Ok(staging.new_folder().join(name))
             }
         }
+    }
+
+    /// Returns where a new file is to be made whose content comes from lakes, and what an earlier run with
+    /// this output may have left of it.
+    ///
+    /// # Errors
+    /// If there is no room for it.
+    pub fn stage_fetched(
+        &mut self,
+        place: Place,
+        name: &OsStr,
+    ) -> Result<(PathBuf, Option<PathBuf>), PathError> {
+        self.is_fetched = true;
+        let path = self.stage(place, name)?;
+        let left = match (&self.kind, place) {
+            (Kind::Fresh { staging, .. }, _) => staging.left(&place.path_in(Path::new(""), name)),
+            (Kind::InPlace { shared: staging, .. }, Place::Shared)
+            | (Kind::InPlace { samples: staging, .. }, Place::Sample(_)) => {
+                staging.as_ref().and_then(|staging| staging.left(Path::new(name)))
+            }
+        };
+        Ok((path, left))
+    }
+
+    /// Ends without an output, and leaves what came from lakes to the next run; returns a folder that has
+    /// some of it, if there is any.
+    pub fn leave(self) -> Option<PathBuf> {
+        let stagings = match self.kind {
+            Kind::Fresh { staging, .. } => [Some(staging), None],
+            Kind::InPlace { shared, samples } => [shared, samples],
+        };
+        let useful = stagings.into_iter().flatten();
+        let useful = useful.filter(|staging| self.is_fetched && staging.has_files());
+        let mut kept: Vec<PathBuf> = useful.map(Staging::keep).collect();
+        kept.pop()
     }
 
     /// Forgets a staged file that was not made.

@@ -1,6 +1,6 @@
 //! Reading a dataset's folder: which files are its items.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::Write as _;
@@ -9,9 +9,10 @@ use std::path::{Path, PathBuf};
 use super::remote_file::{self, RemoteFile};
 use super::stamp::Stamp;
 use super::{Dataset, Error, Item, Place, State, Tracked, without_suffix};
-use crate::digest::{HashName, hash_reader};
+use crate::digest::hash_reader;
 use crate::fs::{IoContext as _, PathError, if_exists, read_small};
 use crate::repo_path::os_path_to_bytes;
+use crate::transfer::to_file::{is_named, likely_hashes};
 use crate::underfolder::{SampleItem, shared_key};
 
 /// Files that claim to be one item, by where it is and what its key is.
@@ -148,13 +149,7 @@ fn settle(
 /// Returns true if a file has the content that one of the sources names.
 fn holds(path: &Path, remote: &RemoteFile) -> Result<bool, PathError> {
     let sources = remote.sources();
-    let lengths: BTreeSet<usize> = sources.iter().map(|source| source.name.hex().len()).collect();
-    let lengths = lengths.into_iter();
-    let hashes: Vec<HashName> = lengths.flat_map(HashName::with_hex_len).collect();
+    let hashes = likely_hashes(&sources);
     let hashed = File::open(path).and_then(|file| hash_reader(file, &hashes)).context(path)?;
-    Ok(sources.iter().any(|source| {
-        HashName::with_hex_len(source.name.hex().len())
-            .filter_map(|hash| hashed.digest(hash))
-            .any(|digest| digest.hex == source.name.hex())
-    }))
+    Ok(is_named(&hashed, &sources))
 }

@@ -1,32 +1,42 @@
 //! Hidden folders that what is new grows in.
 //!
-//! They are locked by their process; one that is not locked was left by a kill, and the next run with the
-//! same output removes it.
+//! They are locked by their process. One that is not locked was left by a run that was killed or
+//! interrupted; the next run with the same output removes it, and takes over what had been fetched from
+//! lakes, which took time. Nothing tells if that is right or whole: it is verified like what lakes send.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
 
-use crate::fs::{IoContext as _, PathError, sync, try_lock};
+use crate::fs::{IoContext as _, PathError, platform, sync, try_lock};
 
 const LOCK: &str = "lock";
 const NEW: &str = "new";
+/// Folders of earlier runs, with a number behind it.
+const LEFT: &str = "left-";
 
 /// A hidden folder that is removed with this value.
 pub(super) struct Staging {
     dir: TempDir,
     pub(super) watch: sync::Watch,
+    /// Folders that earlier runs left.
+    left: Vec<PathBuf>,
     /// Held as long as the folder is in use.
     _lock: File,
 }
 
 impl Staging {
-    /// Makes a staging folder in `parent`, and removes those that a kill left there.
+    /// Makes a staging folder in `parent`, and takes over what others are left with that prefix.
     pub(super) fn make(parent: &Path, prefix: &OsStr) -> Result<Self, PathError> {
-        sweep(parent, prefix);
+        let mut staging = Self::make_empty(parent, prefix)?;
+        staging.take_over(parent, prefix);
+        Ok(staging)
+    }
+
+    fn make_empty(parent: &Path, prefix: &OsStr) -> Result<Self, PathError> {
         loop {
             let dir = tempfile::Builder::new().prefix(prefix).tempdir_in(parent).context(parent)?;
             let path = dir.path().join(LOCK);
@@ -38,7 +48,7 @@ impl Staging {
             match std::fs::create_dir(dir.path().join(NEW)) {
                 Ok(()) => {
                     let watch = sync::Watch::begin(dir.path());
-                    return Ok(Self { dir, watch, _lock: lock });
+                    return Ok(Self { dir, watch, left: Vec::new(), _lock: lock });
                 }
                 // Somebody swept it before it was locked.
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
@@ -47,22 +57,78 @@ impl Staging {
         }
     }
 
+    /// Returns the folder for what is new.
     pub(super) fn new_folder(&self) -> PathBuf {
         self.dir.path().join(NEW)
     }
-}
 
-/// Removes staging folders whose process is gone. What cannot be removed only takes room.
-fn sweep(parent: &Path, prefix: &OsStr) {
-    for entry in std::fs::read_dir(parent).into_iter().flatten().flatten() {
-        let name = entry.file_name();
-        if !name.as_encoded_bytes().starts_with(prefix.as_encoded_bytes()) {
-            continue;
+    /// Returns what an earlier run left at a path below its folder for what is new.
+    ///
+    /// Only a file that has no other name: it may be written to.
+    pub(super) fn left(&self, path: &Path) -> Option<PathBuf> {
+        let is_free = |path: &PathBuf| {
+            std::fs::symlink_metadata(path)
+                .is_ok_and(|found| platform::is_known_by_one_name(&found))
+        };
+        self.left.iter().map(|folder| folder.join(path)).find(is_free)
+    }
+
+    /// Returns true if there are files in it, new or left.
+    pub(super) fn has_files(&self) -> bool {
+        let mut folders = self.left.clone();
+        folders.push(self.new_folder());
+        while let Some(folder) = folders.pop() {
+            for entry in std::fs::read_dir(&folder).into_iter().flatten().flatten() {
+                match entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                    true => folders.push(entry.path()),
+                    false => return true,
+                }
+            }
         }
-        let path = entry.path().join(LOCK);
-        let Ok(lock) = File::open(&path) else { continue };
-        if try_lock(&lock, &path).unwrap_or(false) {
+        false
+    }
+
+    /// Lets the folder stay for the next run, and returns where it is.
+    pub(super) fn keep(mut self) -> PathBuf {
+        self.dir.disable_cleanup(true);
+        self.dir.path().to_owned()
+    }
+
+    /// Moves what is in staging folders whose process is gone into this one, and removes them. What cannot
+    /// be removed only takes room.
+    fn take_over(&mut self, parent: &Path, prefix: &OsStr) {
+        let own = std::fs::metadata(self.dir.path()).ok();
+        for entry in std::fs::read_dir(parent).into_iter().flatten().flatten() {
+            let name = entry.file_name();
+            if !name.as_encoded_bytes().starts_with(prefix.as_encoded_bytes()) {
+                continue;
+            }
+            let path = entry.path().join(LOCK);
+            // That of this value is locked, too.
+            let Ok(lock) = File::open(&path) else { continue };
+            if !try_lock(&lock, &path).unwrap_or(false) {
+                continue;
+            }
+            let other = std::fs::symlink_metadata(entry.path()).ok();
+            // Whoever else it belongs to could still write to what is in there.
+            if let (Some(own), Some(other)) = (&own, other)
+                && platform::have_one_owner(own, &other)
+            {
+                self.take_over_one(&entry.path());
+            }
             drop(std::fs::remove_dir_all(entry.path()));
+        }
+    }
+
+    fn take_over_one(&mut self, other: &Path) {
+        let is_left = |name: &OsString| name == NEW || name.to_string_lossy().starts_with(LEFT);
+        let names = std::fs::read_dir(other).into_iter().flatten().flatten();
+        for name in names.map(|entry| entry.file_name()).filter(is_left) {
+            let taken = self.dir.path().join(format!("{LEFT}{}", self.left.len()));
+            #[expect(clippy::disallowed_methods, reason = "nothing is published")]
+            if std::fs::rename(other.join(name), &taken).is_ok() {
+                self.left.push(taken);
+            }
         }
     }
 }
@@ -79,7 +145,36 @@ mod tests {
         let dead = Staging::make(parent, prefix).expect("makes").dir.keep();
         let others = parent.join(".other.lake-1");
         std::fs::create_dir(&others).expect("creates");
-        let _new = Staging::make(parent, prefix).expect("makes");
+        let new = Staging::make(parent, prefix).expect("makes");
         assert!(alive.new_folder().exists() && others.exists() && !dead.exists());
+        assert_eq!(new.left.len(), 1, "only what was in that one");
+    }
+
+    #[test]
+    fn what_dead_processes_left_is_found_but_for_what_has_another_name() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let (parent, prefix) = (dir.path(), OsStr::new(".out.lake-"));
+        let leave = |name: &str| {
+            let staging = Staging::make(parent, prefix).expect("makes");
+            let path = staging.new_folder().join(name);
+            File::create_new(&path).expect("is not there");
+            staging.keep();
+        };
+        leave("first");
+        leave("second");
+        let users = parent.join("users");
+        File::create_new(&users).expect("is not there");
+        let staging = Staging::make(parent, prefix).expect("makes");
+        std::fs::hard_link(&users, staging.new_folder().join("linked")).expect("links");
+        std::fs::create_dir(staging.new_folder().join("data")).expect("creates");
+        staging.keep();
+        let staging = Staging::make(parent, prefix).expect("makes");
+        let found = |name: &str| staging.left(Path::new(name)).is_some();
+        assert!(found("first") && found("second"));
+        assert!(!found("linked") && !found("data") && !found("other"));
+        drop(staging);
+        let names: Vec<_> = std::fs::read_dir(parent).expect("lists").flatten().collect();
+        assert_eq!(names.len(), 1, "{names:?}");
+        assert!(users.exists());
     }
 }

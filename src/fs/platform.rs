@@ -325,6 +325,30 @@ pub fn inode(_: &Metadata) -> u64 {
     0
 }
 
+/// Returns true if both belong to one user, as far as that can be known.
+#[cfg(unix)]
+pub fn have_one_owner(one: &Metadata, other: &Metadata) -> bool {
+    std::os::unix::fs::MetadataExt::uid(one) == std::os::unix::fs::MetadataExt::uid(other)
+}
+
+/// Returns true if both belong to one user, as far as that can be known.
+#[cfg(not(unix))]
+pub fn have_one_owner(_: &Metadata, _: &Metadata) -> bool {
+    false
+}
+
+/// Returns true if it is a regular file that is known to have no second name.
+#[cfg(unix)]
+pub fn is_known_by_one_name(metadata: &Metadata) -> bool {
+    metadata.is_file() && std::os::unix::fs::MetadataExt::nlink(metadata) == 1
+}
+
+/// Returns true if it is a regular file that is known to have no second name.
+#[cfg(not(unix))]
+pub fn is_known_by_one_name(_: &Metadata) -> bool {
+    false
+}
+
 /// Returns true if both folders are on one file system, so that a rename between them works.
 #[cfg(unix)]
 pub fn same_file_system(one: &Path, other: &Path) -> bool {

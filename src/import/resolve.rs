@@ -170,6 +170,7 @@ fn read(
             candidates: candidates.clone(),
             path: folder.path().join(at.to_string()),
             known: None,
+            left: None,
         })
         .collect();
     let landed = site.transfer().fetch_files(&wanted, &[]);

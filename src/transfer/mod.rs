@@ -18,6 +18,7 @@ mod copy;
 pub mod download;
 mod fetch;
 mod gate;
+mod growing;
 pub mod hedge;
 pub mod lakes;
 pub mod measure;

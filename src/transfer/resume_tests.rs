@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::download::{Failure, Wanted};
 use super::lakes::Lakes;
 use super::report::{Activity, Silent};
+use super::to_file::{Known, WantedFile};
 use super::*;
 use crate::digest::HashName;
 use crate::lake::faulty::{Call, Fault, FaultyLake, Turn};
@@ -96,6 +97,31 @@ impl Case {
         let partial = store.partial(Oid::of(&self.content), SIZE as u64, watch);
         let mut partial = partial.expect("opens").expect("goes on");
         partial.receive(&mut &*bytes).expect("adds");
+    }
+}
+
+impl Case {
+    /// Returns what is asked for to get a file, of which an earlier run left these bytes.
+    fn wanted_file(&self, lakes: &[usize], left: Option<&[u8]>) -> WantedFile {
+        let candidates = self.wanted(lakes).candidates;
+        let left = left.map(|bytes| {
+            let path = self.dir.path().join("left");
+            crate::fs::write_atomic(&path, bytes, crate::fs::Shared::Yes).expect("writes");
+            path
+        });
+        WantedFile { candidates, path: self.dir.path().join("file"), known: None, left }
+    }
+
+    /// Makes the file, and looks if it is right; returns whether damage was met.
+    #[track_caller]
+    fn fetch_file(&self, wanted: WantedFile) -> bool {
+        let results = self.process().fetch_files(std::slice::from_ref(&wanted), &[]);
+        let landed = results.into_iter().next().expect("one").expect("fetches");
+        assert_eq!((landed.hashed.oid, landed.hashed.size), (Oid::of(&self.content), SIZE as u64));
+        assert!(std::fs::read(&wanted.path).expect("there") == self.content);
+        assert!(wanted.left.is_none_or(|left| !left.exists()));
+        std::fs::remove_file(&wanted.path).expect("there");
+        landed.met_damage
     }
 }
 
@@ -209,4 +235,79 @@ fn a_source_with_an_object_of_another_size_adds_nothing() {
     case.lakes[0] = Arc::new(FaultyLake::new(short));
     case.fetch(&case.process(), &[0, 1]);
     assert_eq!(case.lakes[1].offsets(), [100]);
+}
+
+#[test]
+fn a_file_grows_in_rounds_and_from_source_to_source() {
+    let case = Case::new();
+    case.lakes[0].inject(Call::Get, Turn::Nth(1), Fault::BreakAt(5));
+    case.lakes[1].inject(Call::Get, Turn::Nth(1), Fault::EndAt(BREAK));
+    assert!(!case.fetch_file(case.wanted_file(&[0, 1], None)));
+    assert_eq!(case.lakes[0].offsets(), [0, BREAK]);
+    assert_eq!(case.lakes[1].offsets(), [5]);
+}
+
+#[test]
+fn what_an_earlier_run_left_of_a_file_is_verified_and_gone_on_with() {
+    let wrong = [&[0; 9], &noise()[..]].concat();
+    let right = Case::new().content;
+    let longer = [&right[..], b"x"].concat();
+    let table: [(&[u8], &[u64]); 6] = [
+        (&right, &[]),
+        (&right[..1000], &[1000]),
+        (&[], &[0]),
+        (&wrong[..1000], &[1000, 0]),
+        (&wrong[..SIZE], &[SIZE as u64, 0]),
+        (&longer, &[SIZE as u64 + 1, 0]),
+    ];
+    for (left, asked) in table {
+        let case = Case::new();
+        // Bytes that did not come in one go are held against nobody.
+        assert!(!case.fetch_file(case.wanted_file(&[0], Some(left))));
+        assert_eq!(case.lakes[0].offsets(), asked, "{} bytes were left", left.len());
+        // A source that has other bytes is told of all the same.
+        case.lakes[0].inject(Call::Get, Turn::From(1), Fault::FlipBitAt(2000));
+        let damaged = case.fetch_file(case.wanted_file(&[0, 1], Some(left)));
+        assert_eq!(damaged, !asked.is_empty(), "{} bytes were left", left.len());
+    }
+}
+
+#[test]
+fn what_is_left_counts_before_the_store_and_the_store_before_lakes() {
+    let case = Case::new();
+    let stored = case.dir.path().join("stored");
+    crate::fs::write_atomic(&stored, &case.content, crate::fs::Shared::Yes).expect("writes");
+    let known = Known { oid: Oid::of(&case.content), size: SIZE as u64, stored: stored.clone() };
+    for left in [&case.content[..], &case.content[..9], &noise()[..9]] {
+        let wanted = case.wanted_file(&[0], Some(left));
+        case.fetch_file(WantedFile { known: Some(known.clone()), ..wanted });
+    }
+    assert!(case.lakes[0].offsets().is_empty());
+    crate::fs::write_atomic(&stored, &noise(), crate::fs::Shared::Yes).expect("writes");
+    let wanted = case.wanted_file(&[0], Some(&case.content[..9]));
+    case.fetch_file(WantedFile { known: Some(known), ..wanted });
+    assert_eq!(
+        case.lakes[0].offsets(),
+        [0],
+        "what came from the store is not taken for a beginning"
+    );
+}
+
+#[test]
+fn a_file_that_is_not_finished_stays_only_for_whoever_asks_to_stop() {
+    let case = Case::new();
+    case.lakes[0].inject(Call::Get, Turn::From(1), Fault::BreakAt(BREAK));
+    let wanted = case.wanted_file(&[0], None);
+    let failed = case.process().fetch_files(std::slice::from_ref(&wanted), &[]);
+    assert!(failed[0].is_err() && !wanted.path.exists());
+    let stopped = case.process();
+    stopped.cancel.cancel();
+    let failed = stopped.fetch_files(std::slice::from_ref(&wanted), &[]);
+    assert!(matches!(failed[0], Err(Failure::Cancelled)));
+    assert!(wanted.path.exists());
+}
+
+/// As many bytes as the object has, and others.
+fn noise() -> Vec<u8> {
+    vec![7; SIZE]
 }

@@ -5,8 +5,9 @@
 //! Nothing here is kept in the store, and nothing is synced: whoever owns the files does that for all of
 //! them at once.
 
+use std::collections::BTreeSet;
 use std::fs::File;
-use std::io::{self, ErrorKind, Read as _, Seek as _, Write as _};
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -14,11 +15,13 @@ use std::time::Instant;
 
 use super::Transfer;
 use super::download::{Failure, SPARE_BYTES, SourceFailure};
+use super::fetch::{TOO_EARLY, broken};
+use super::growing::{Growing, Interruption};
 use super::report::Activity;
 use super::rounds::Fetch;
-use crate::digest::{COPY_BUFFER_BYTES, HashName, Hashed, Hasher, hash_reader};
+use crate::digest::{HashName, Hashed, Hasher, hash_reader};
+use crate::fs;
 use crate::fs::platform::free_bytes;
-use crate::fs::{self, IoContext as _};
 use crate::lake_url::SourceUrl;
 use crate::oid::Oid;
 
@@ -31,6 +34,9 @@ pub struct WantedFile {
     pub path: PathBuf,
     /// What is known of it beyond the names that it has in lakes.
     pub known: Option<Known>,
+    /// A file that may hold it, or its beginning, and that nobody else needs: it is moved to its place, or
+    /// lost.
+    pub left: Option<PathBuf>,
 }
 
 /// What a pointer says of an object.
@@ -51,6 +57,12 @@ pub struct Landed {
     pub hashed: Hashed,
     /// Another source holds other bytes than its name says.
     pub met_damage: bool,
+}
+
+impl Known {
+    fn is(&self, hashed: &Hashed) -> bool {
+        hashed.oid == self.oid && hashed.size == self.size
+    }
 }
 
 impl Failure {
@@ -110,10 +122,10 @@ impl Transfer {
     /// sense.
     fn fetch_file(&self, wanted: &WantedFile, hashes: &[HashName]) -> Result<Landed, Failure> {
         let unusable = |error: fs::PathError| Failure::Store(super::report::with_causes(&error));
-        let mut file = File::create_new(&wanted.path).context(&wanted.path).map_err(unusable)?;
-        let result = self.fill(wanted, &mut file, hashes);
-        if result.is_err() {
-            // What is left of it is only in the way; its owner removes the folder in any case.
+        let begun = Growing::begin(&wanted.path, wanted.left.as_deref(), &self.cancel);
+        let result = self.fill(wanted, &mut begun.map_err(unusable)?, hashes);
+        // Whoever asks to stop may go on with it later. Else what is left of it is only in the way.
+        if result.as_ref().is_err_and(|failure| !matches!(failure, Failure::Cancelled)) {
             drop(std::fs::remove_file(&wanted.path));
         }
         result
@@ -122,10 +134,14 @@ impl Transfer {
     fn fill(
         &self,
         wanted: &WantedFile,
-        file: &mut File,
+        file: &mut Growing<'_>,
         hashes: &[HashName],
     ) -> Result<Landed, Failure> {
-        if let Some(hashed) = self.take_stored(wanted, file, hashes)? {
+        let there = match self.recognise(wanted, file, hashes)? {
+            None => self.take_stored(wanted, file, hashes)?,
+            there => there,
+        };
+        if let Some(hashed) = there {
             return Ok(Landed { hashed, met_damage: false });
         }
         let (candidates, mut is_sized) = (&wanted.candidates, false);
@@ -148,11 +164,31 @@ impl Transfer {
         Ok(Landed { hashed: had.value, met_damage })
     }
 
+    /// Looks if what was left is the whole object; asks no lake.
+    fn recognise(
+        &self,
+        wanted: &WantedFile,
+        file: &mut Growing<'_>,
+        hashes: &[HashName],
+    ) -> Result<Option<Hashed>, Failure> {
+        if wanted.left.is_none() {
+            return Ok(None);
+        }
+        let mut all = likely_hashes(&wanted.candidates);
+        all.extend(hashes);
+        let hashed = file.recall(&all)?.finish();
+        let is_right = match &wanted.known {
+            Some(known) => known.is(&hashed),
+            None => is_named(&hashed, &wanted.candidates),
+        };
+        Ok(is_right.then_some(hashed))
+    }
+
     /// Copies an object from the file that may hold it; `None` if that is not there, or holds other bytes.
     fn take_stored(
         &self,
         wanted: &WantedFile,
-        file: &mut File,
+        file: &mut Growing<'_>,
         hashes: &[HashName],
     ) -> Result<Option<Hashed>, Failure> {
         let Some(known) = &wanted.known else { return Ok(None) };
@@ -161,109 +197,101 @@ impl Transfer {
         if metadata.len() != known.size {
             return Ok(None);
         }
-        let mut reader = stored.take(known.size);
+        file.clear()?;
         let mut hasher = Hasher::new(hashes);
-        let mut buffer = vec![0; COPY_BUFFER_BYTES];
-        loop {
-            if self.cancel.is_cancelled() {
-                return Err(Failure::Cancelled);
-            }
+        match file.receive(&mut stored.take(known.size), known.size, &mut hasher, &mut |_| {}) {
+            Ok(()) => {}
             // What cannot be read may be in a lake.
-            let Ok(count) = reader.read(&mut buffer) else { return Ok(None) };
-            if count == 0 {
-                break;
-            }
-            hasher.update(&buffer[..count]);
-            file.write_all(&buffer[..count]).map_err(|error| unwritable(&error, known.size))?;
+            Err(Interruption::Reading(_)) => {}
+            Err(Interruption::Failed(failure)) => return Err(failure),
         }
         let hashed = hasher.finish();
-        Ok((hashed.oid == known.oid && hashed.size == known.size).then_some(hashed))
+        if known.is(&hashed) {
+            return Ok(Some(hashed));
+        }
+        file.clear()?;
+        Ok(None)
     }
 
-    /// Receives an object and verifies it by its name.
+    /// Receives what is missing of an object, and verifies the whole by its name.
+    ///
+    /// If it is wrong, nobody can tell which part was: all of it is received once more, and only bytes that
+    /// came in one go are held against their source.
     fn receive_file(
         &self,
         source: &SourceUrl,
         wanted: &WantedFile,
-        file: &mut File,
+        file: &mut Growing<'_>,
         hashes: &[HashName],
-        sized: impl FnOnce(u64),
+        mut sized: impl FnMut(u64),
     ) -> Result<Hashed, Fetch> {
         let open = self.lakes.at(&source.lake);
-        let begun = Instant::now();
-        let content = open.usable()?.get(&source.name, 0)?;
-        open.note_first_byte(begun.elapsed());
-        sized(content.size);
-        let folder = wanted.path.parent().unwrap_or(Path::new("."));
-        if free_bytes(folder).is_ok_and(|free| free < content.size.saturating_add(SPARE_BYTES)) {
-            return Err(Fetch::Fatal(Failure::NoRoom { size: content.size }));
-        }
-        let writing = |error: io::Error| unwritable(&error, content.size);
-        let broken =
-            |reason: String| Fetch::Source(SourceFailure::Broken { url: source.clone(), reason });
-        file.set_len(0).and_then(|()| file.rewind()).map_err(writing)?;
-        let likely = likely_hashes(source, open.declaration()?.hash);
-        let first = likely.first().copied();
-        let all: Vec<HashName> = first.into_iter().chain(hashes.iter().copied()).collect();
-        let mut hasher = Hasher::new(&all);
-        let mut reader = self.slowed(content.reader).take(content.size);
-        let small = usize::try_from(content.size).unwrap_or(usize::MAX).max(1);
-        let mut buffer = vec![0; COPY_BUFFER_BYTES.min(small)];
-        let mut there = 0;
+        let lake = open.usable()?;
+        let declared = open.declaration()?.hash;
+        let mut likely = likely_hashes(std::slice::from_ref(source));
+        // The first is looked at as the bytes come, and the others only if that is not the one.
+        likely.sort_by_key(|hash| *hash != declared);
+        let others = likely.split_off(likely.len().min(1));
+        let all: Vec<HashName> = likely.iter().chain(hashes).copied().collect();
         loop {
-            if self.cancel.is_cancelled() {
-                return Err(Fetch::Fatal(Failure::Cancelled));
+            let mut hasher = file.recall(&all)?;
+            let there = hasher.size();
+            let begun = Instant::now();
+            let content = lake.get(&source.name, there)?;
+            open.note_first_byte(begun.elapsed());
+            let missing = content.size.saturating_sub(there);
+            sized(missing);
+            let folder = wanted.path.parent().unwrap_or(Path::new("."));
+            if free_bytes(folder).is_ok_and(|free| free < missing.saturating_add(SPARE_BYTES)) {
+                return Err(Fetch::Fatal(Failure::NoRoom { size: missing }));
             }
-            let count = match reader.read(&mut buffer) {
-                Ok(0) => break,
-                Ok(count) => count,
-                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
-                Err(error) => return Err(broken(error.to_string())),
+            let mut reader = self.slowed(content.reader).take(missing);
+            let moved = &mut |bytes| self.reporter.moved(bytes);
+            match file.receive(&mut reader, content.size, &mut hasher, moved) {
+                Ok(()) => {}
+                Err(Interruption::Reading(error)) => return Err(broken(source, &error).into()),
+                Err(Interruption::Failed(failure)) => return Err(failure.into()),
+            }
+            if hasher.size() < content.size {
+                return Err(broken(source, &TOO_EARLY).into());
+            }
+            let hashed = hasher.finish();
+            let is_right = match &wanted.known {
+                Some(known) => known.is(&hashed),
+                None => {
+                    is_named(&hashed, std::slice::from_ref(source))
+                        || is_other(source, &wanted.path, &others)
+                }
             };
-            hasher.update(&buffer[..count]);
-            file.write_all(&buffer[..count]).map_err(writing)?;
-            there += count as u64;
-            self.reporter.moved(count as u64);
-        }
-        if there < content.size {
-            return Err(broken("The connection ended too early".to_owned()));
-        }
-        let hashed = hasher.finish();
-        let is_right = match &wanted.known {
-            Some(known) => hashed.oid == known.oid && hashed.size == known.size,
-            None => is_named(source, &hashed, first) || is_other(source, &wanted.path, &likely),
-        };
-        match is_right {
-            true => Ok(hashed),
-            false => Err(Fetch::Source(SourceFailure::WrongBytes(source.clone()))),
+            if is_right {
+                return Ok(hashed);
+            }
+            file.clear()?;
+            if there == 0 {
+                return Err(SourceFailure::WrongBytes(source.clone()).into());
+            }
         }
     }
 }
 
-/// Says why a file of `size` bytes could not be written.
-fn unwritable(error: &io::Error, size: u64) -> Failure {
-    match fs::is_full(error) {
-        true => Failure::NoRoom { size },
-        false => Failure::Store(error.to_string()),
-    }
+/// Returns the hashes that objects may be named by: those of the lengths of their names.
+pub fn likely_hashes(sources: &[SourceUrl]) -> Vec<HashName> {
+    let lengths: BTreeSet<usize> = sources.iter().map(|source| source.name.hex().len()).collect();
+    lengths.into_iter().flat_map(HashName::with_hex_len).collect()
 }
 
-/// Returns the hashes that an object may be named by: those of its name's length, the declared one first.
-fn likely_hashes(source: &SourceUrl, declared: HashName) -> Vec<HashName> {
-    let mut likely: Vec<_> = HashName::with_hex_len(source.name.hex().len()).collect();
-    likely.sort_by_key(|hash| *hash != declared);
-    likely
-}
-
-fn is_named(source: &SourceUrl, hashed: &Hashed, hash: Option<HashName>) -> bool {
-    let digest = hash.and_then(|hash| hashed.digest(hash));
-    digest.is_some_and(|digest| digest.hex == source.name.hex())
+/// Returns true if one of the digests is what an object is named by.
+pub fn is_named(hashed: &Hashed, sources: &[SourceUrl]) -> bool {
+    sources.iter().any(|source| {
+        HashName::with_hex_len(source.name.hex().len())
+            .filter_map(|hash| hashed.digest(hash))
+            .any(|digest| digest.hex == source.name.hex())
+    })
 }
 
 /// Returns true if one of the other likely hashes is right: a lake may hold names of several.
-fn is_other(source: &SourceUrl, path: &Path, likely: &[HashName]) -> bool {
-    let Some(others) = likely.get(1..).filter(|others| !others.is_empty()) else { return false };
-    let hashed = File::open(path).and_then(|file| hash_reader(file, others));
-    let Ok(hashed) = hashed else { return false };
-    others.iter().any(|hash| is_named(source, &hashed, Some(*hash)))
+fn is_other(source: &SourceUrl, path: &Path, others: &[HashName]) -> bool {
+    let hashed = || File::open(path).and_then(|file| hash_reader(file, others)).ok();
+    !others.is_empty()
+        && hashed().is_some_and(|hashed| is_named(&hashed, std::slice::from_ref(source)))
 }

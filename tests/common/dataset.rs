@@ -1,7 +1,7 @@
 //! Datasets outside of git.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::*;
 
@@ -54,6 +54,22 @@ impl Repo {
         let ran = self.run("git-lake", args);
         assert_eq!(ran.code, Some(code), "{ran:#?}");
         ran
+    }
+
+    /// Returns the hidden folders in which a dataset grows that is not there yet.
+    pub(crate) fn staging(&self, dataset: &str) -> Vec<PathBuf> {
+        let entries = fs::read_dir(&self.path).unwrap().map(|entry| entry.unwrap().path());
+        let prefix = format!(".{dataset}.lake-");
+        let name = |path: &PathBuf| path.file_name().unwrap().to_str().unwrap().to_owned();
+        entries.filter(|path| name(path).starts_with(&prefix)).collect()
+    }
+
+    /// Returns a path in the only one of these folders.
+    pub(crate) fn staged(&self, dataset: &str, path: &str) -> Option<PathBuf> {
+        match &*self.staging(dataset) {
+            [folder] => Some(folder.join("new").join(path)),
+            _ => None,
+        }
     }
 
     /// Returns the files of a dataset, with those that are hidden.

@@ -139,10 +139,17 @@ pub(super) fn run(context: &Context, request: &Request<'_>, verb: &Verb<'_>) -> 
     let work = Work { site: &site, dataset: &dataset, targets: &targets, serialization };
     let summary = work.carry_out(&plan, opened.as_mut())?;
     if site.is_cancelled() {
-        let is_in_place = opened.as_ref().is_some_and(Output::is_in_place);
-        context.ui.warning(match (is_in_place, &opened) {
-            (false, Some(_)) => "Interrupted: nothing was written; the same command begins anew.",
-            _ => "Interrupted; the same command goes on.",
+        let is_fresh = opened.as_ref().is_some_and(|output| !output.is_in_place());
+        let left = opened.and_then(Output::leave);
+        context.ui.warning(&match (is_fresh, left) {
+            (true, None) => {
+                "Interrupted: nothing was written; the same command begins anew.".to_owned()
+            }
+            (true, Some(left)) => format!(
+                "Interrupted: nothing was written; what came is in `{}`, and the same command goes on with it.",
+                left.display()
+            ),
+            (false, _) => "Interrupted; the same command goes on.".to_owned(),
         });
         return Ok(Exit::Incomplete);
     }
