@@ -281,7 +281,7 @@ mod tests {
         local.state.unsynced = 1;
         local.state.unfinished = 1;
         let path = RepoPath::parse(b"x").expect("a path");
-        let found = |fault| Finding { fault, path: Some(path.clone()), oid: None, commit: None };
+        let found = |fault| Finding { path: Some(path.clone()), ..Finding::about(fault) };
         local.files.pointers = vec![found(Fault::NotConverted), found(Fault::LfsPointer)];
         let expected = [
             Mend::Filter(vec![("c.d", "expected")]),
