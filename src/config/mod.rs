@@ -3,7 +3,7 @@
 //! One [`Config`] is resolved once and passed down; nothing else reads settings. This module owns the
 //! text of `.gitlake.toml` ([`mod@file`], [`edit`]) and the record of accepted remotes ([`accepted`]),
 //! and decides which remotes a path's object goes to and comes from ([`routes`]), and how a server is
-//! talked to and with which keys ([`hosts`]). `docs/commands.md` lists every key.
+//! talked to and with which keys ([`hosts`]). `docs/settings.md` lists every key.
 
 pub mod accepted;
 pub mod edit;

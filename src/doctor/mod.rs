@@ -35,7 +35,7 @@ impl Level {
 /// One line about the clone.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
-    /// The kind of finding, for machines; `docs/commands.md` has all of them.
+    /// The kind of finding, for machines; `docs/checks.md` has all of them.
     pub id: &'static str,
     /// How bad it is.
     pub level: Level,

@@ -185,7 +185,7 @@ impl Progress {
         }
     }
 
-    /// `<activity> <files done>/<files> <bytes done>/<bytes>`, as docs/commands.md specifies.
+    /// `<activity> <files done>/<files> <bytes done>/<bytes>`, as docs/settings.md specifies.
     fn write_machine_line(&mut self, now: Instant, is_last: bool) {
         let (Some(file), Some(work)) = (&mut self.machine, &self.work) else { return };
         let is_due = self.last_machine_line.is_none_or(|last| now - last >= MACHINE_INTERVAL);

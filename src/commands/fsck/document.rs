@@ -11,7 +11,7 @@ use crate::workspace::Workspace;
 /// Version of the document.
 const JSON_VERSION: u64 = 1;
 
-/// Returns the document; `docs/commands.md` has its keys.
+/// Returns the document; `docs/checks.md` has its keys.
 pub(super) fn of(site: &Workspace, report: &Report) -> Value {
     let store = report.store.map(
         |tally| json!({ "objects": tally.objects, "bytes": tally.bytes, "sealed": tally.sealed }),
