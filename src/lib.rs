@@ -49,7 +49,7 @@
 //! - [`content`]: the verified content that a blob stands for.
 //! - [`sources`]: which lakes pointers name, chosen and changed for many items at once.
 //! - [`space`]: what may leave the store and the work tree.
-//! - [`inventory`]: what items there are, and how each stands here.
+//! - [`inventory`]: what items there are, how each stands here, and what is only here.
 //! - [`dataset`]: datasets in folders, without git: which lakes have their items, and bringing them back.
 //! - [`diff`]: which items differ between two states, and how.
 //! - [`mod@fsck`]: whether the store, git's pointers and lakes are what they should be.

@@ -35,7 +35,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("sources", &["workspace", "transfer"]),
     ("space", &["workspace", "transfer", "copies", "fill"]),
     ("fsck", &["workspace", "transfer"]),
-    ("inventory", &["workspace", "transfer"]),
+    ("inventory", &["workspace", "transfer", "copies", "space"]),
     ("dataset", &["transfer"]),
     ("diff", &["workspace", "transfer"]),
     ("doctor", &["workspace", "transfer", "owed", "fill", "sources", "fsck"]),

@@ -40,6 +40,7 @@ mod merges;
 mod mixed_remotes;
 mod names;
 mod old_history;
+mod only_here;
 mod processes;
 mod progress;
 mod proofs;

@@ -81,7 +81,7 @@ where
             let entries = index.entries().filter(may_be_item);
             let entries: Vec<Entry<'_>> =
                 entries.filter(|entry| is_folder(entry) || is_meant(entry.path)).collect();
-            let work_tree = WorkTree::of(site, &index);
+            let work_tree = WorkTree::of(site, &site.repo, &index);
             let glances = work_tree.as_ref().map(|work_tree| work_tree.glance_at(&entries));
             for (at, entry) in entries.iter().enumerate() {
                 if is_folder(entry) {

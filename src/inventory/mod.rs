@@ -3,14 +3,17 @@
 //! An item is a pointer at a path: of the index, of a commit, or of anything that refs and stashes need.
 //! [`work_tree`] says what lies at its path, by git's own stat data wherever these tell; [`list`] gives
 //! items with how they stand, [`usage`] sums up their bytes, [`status`] compares the index with `HEAD`, the
-//! work tree and the settings. Reads only; lakes are asked where a function says so.
+//! work tree and the settings, [`only_here`] proves that lakes hold everything. Reads only; lakes are asked
+//! where a function says so.
 
 use crate::fs::PathError;
 use crate::parallel;
 use crate::repo::{self, history};
+use crate::space::needs;
 
 mod facts;
 pub mod list;
+pub mod only_here;
 pub mod status;
 pub mod usage;
 pub mod work_tree;
@@ -19,6 +22,22 @@ pub mod work_tree;
 const AT_ONCE: usize = 512;
 /// More threads do not make a file system faster.
 const MOST_THREADS: usize = 8;
+
+/// How much there is of something.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Sum {
+    /// How many there are.
+    pub count: usize,
+    /// Sum of their sizes.
+    pub bytes: u64,
+}
+
+impl Sum {
+    fn add(&mut self, bytes: u64) {
+        self.count += 1;
+        self.bytes += bytes;
+    }
+}
 
 /// Says why it cannot be told what there is.
 #[derive(Debug, thiserror::Error)]
@@ -32,9 +51,22 @@ pub enum Error {
     /// The index cannot be compared with a commit.
     #[error(transparent)]
     Changes(#[from] repo::changes::Error),
+    /// Git could not be run, or failed.
+    #[error(transparent)]
+    Git(#[from] repo::process::Error),
     /// A file of the work tree or of the local state cannot be read.
     #[error(transparent)]
     Path(#[from] PathError),
+}
+
+impl From<needs::Error> for Error {
+    fn from(error: needs::Error) -> Self {
+        match error {
+            needs::Error::History(error) => Self::History(error),
+            needs::Error::Repo(error) => Self::Repo(error),
+            needs::Error::Path(error) => Self::Path(error),
+        }
+    }
 }
 
 /// Says about each input what `act` says, side by side: each answer takes a call of the file system.

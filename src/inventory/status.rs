@@ -61,7 +61,7 @@ pub struct Status {
 /// If git, the work tree or receipts cannot be read.
 pub fn of_index(site: &Workspace, index: &Index) -> Result<Status, Error> {
     let mut found = Finder { site, facts: Facts::of(site), status: Status::default() };
-    let work_tree = WorkTree::of(site, index);
+    let work_tree = WorkTree::of(site, &site.repo, index);
     let mut lake_paths = LakePaths::of_work_tree(&site.repo, index)?;
     let files: Vec<Entry<'_>> = index.entries().filter(is_file).collect();
     let glances = work_tree.as_ref().map(|work_tree| work_tree.glance_at(&files));

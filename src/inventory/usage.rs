@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::facts::Facts;
 use super::list::{Scope, blobs_in};
-use super::{Error, side_by_side};
+use super::{Error, Sum, side_by_side};
 use crate::lake_url::LakeUrl;
 use crate::oid::Oid;
 use crate::repo::history;
@@ -35,22 +35,6 @@ pub enum Group {
     Lake(LakeUrl),
     /// Items whose pointers name no lake.
     NoLake,
-}
-
-/// Sums of one group.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Sum {
-    /// How many there are.
-    pub count: usize,
-    /// Sum of their sizes.
-    pub bytes: u64,
-}
-
-impl Sum {
-    fn add(&mut self, bytes: u64) {
-        self.count += 1;
-        self.bytes += bytes;
-    }
 }
 
 /// One group, and all of it that is in the store.

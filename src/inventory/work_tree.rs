@@ -13,6 +13,7 @@ use crate::fs::beneath::Parent;
 use crate::fs::{IoContext as _, if_exists};
 use crate::oid::Oid;
 use crate::pointer::{MAX_POINTER_BYTES, Parsed};
+use crate::repo::Repo;
 use crate::repo::index::{Entry, Index};
 use crate::repo::index_stat::Unchanged;
 use crate::repo_path::{RepoPath, bytes_to_os_path};
@@ -53,10 +54,10 @@ pub struct WorkTree<'a> {
 }
 
 impl<'a> WorkTree<'a> {
-    /// Prepares to look; `None` in a bare repository.
-    pub fn of(site: &'a Workspace, index: &Index) -> Option<Self> {
-        let top = site.repo.work_tree()?;
-        Some(Self { site, top, rules: Unchanged::of(&site.repo, index) })
+    /// Prepares to look at a work tree of the clone, with its index; `None` in a bare repository.
+    pub fn of(site: &'a Workspace, repo: &'a Repo, index: &Index) -> Option<Self> {
+        let top = repo.work_tree()?;
+        Some(Self { site, top, rules: Unchanged::of(repo, index) })
     }
 
     /// Looks at the stat data of the files of many entries, in their order.
@@ -91,7 +92,8 @@ impl<'a> WorkTree<'a> {
         }
     }
 
-    fn look_into(&self, entry: &Entry<'_>, named: &Named) -> Result<InWorkTree, Error> {
+    /// Says what lies at the path of an entry, whatever stat data say and whichever side it is.
+    pub(super) fn look_into(&self, entry: &Entry<'_>, named: &Named) -> Result<InWorkTree, Error> {
         let Some(path) = RepoPath::parse(entry.path).filter(|path| !path.enters_git_dir()) else {
             return Ok(InWorkTree::Modified);
         };

@@ -34,6 +34,7 @@ pub(crate) mod testing;
 mod tests;
 pub mod user_config;
 mod values;
+mod work_trees;
 
 pub use blob_id::BlobId;
 pub use caller::Caller;
@@ -84,6 +85,12 @@ pub enum Error {
         start: PathBuf,
         /// Why not.
         source: Cause,
+    },
+    /// Nothing says where the first work tree is.
+    #[error("Could not find the first work tree of `{}`: run the command there", .git_dir.display())]
+    WorkTree {
+        /// Its git folder.
+        git_dir: PathBuf,
     },
     /// An object could not be read, or is not of the expected kind.
     #[error("Could not read git object {id}")]

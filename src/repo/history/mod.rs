@@ -211,6 +211,32 @@ pub fn blobs_unpushed(repo: &Repo, revisions: Option<&[String]>) -> Result<Vec<F
     rev_list_blobs(&git, &bounds, &input)
 }
 
+/// What git keeps that no remote of git is known to have.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Unpushed {
+    /// Commits of branches, tags and `HEAD`.
+    pub commits: usize,
+    /// Stashes, which no push sends.
+    pub stashes: usize,
+}
+
+/// Counts what git keeps that no remote of git is known to have, by the remote-tracking references.
+///
+/// # Errors
+/// If git fails.
+pub fn unpushed(repo: &Repo) -> Result<Unpushed, Error> {
+    let git = Git::of(repo)?;
+    let mut args = vec!["rev-list", "--count", "--branches", "--tags"];
+    // It may be detached, or unborn.
+    args.extend(repo.commit_id("HEAD").is_ok().then_some("HEAD"));
+    args.extend(["--not", "--remotes", "--"]);
+    let counted = git.run(&args, b"")?.stdout;
+    let counted = std::str::from_utf8(&counted).ok().and_then(|text| text.trim().parse().ok());
+    let commits = counted.ok_or(Error::Answer { command: "rev-list" })?;
+    let stashes = stashes(repo, &git)?.iter().filter(|byte| **byte == b'\n').count();
+    Ok(Unpushed { commits, stashes })
+}
+
 /// Returns the ids of all stashes, one a line: only the latest is a reference, the others are in its reflog.
 fn stashes(repo: &Repo, git: &Git) -> Result<Vec<u8>, Error> {
     if !repo.has_reference("refs/stash") {

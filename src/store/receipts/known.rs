@@ -83,6 +83,10 @@ impl Known {
         self.by_name.get(name).copied()
     }
 
+    pub(super) fn names(&self) -> impl Iterator<Item = &ObjectName> {
+        self.by_name.keys()
+    }
+
     /// Returns true if receipts are known that do not count for a lake with this id.
     pub(super) fn is_voided_by(&self, id: &str) -> bool {
         self.has_voided || !self.by_name.is_empty() && &*self.id != id

@@ -98,6 +98,14 @@ impl Receipts {
         self.with(&url.lake, |known| known.get(&url.name))
     }
 
+    /// Returns the names that a lake proved to hold, in no order.
+    ///
+    /// # Errors
+    /// If the lake's log cannot be read.
+    pub fn names(&self, lake: &LakeUrl) -> Result<Vec<ObjectName>, PathError> {
+        self.with(lake, |known| known.names().cloned().collect())
+    }
+
     /// Records proofs that one lake gave, all of them now; `id` is the id that the lake has today.
     ///
     /// A weaker proof of the same size gives a stronger receipt a new date and leaves its strength: the

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use serde_json::json;
 
+mod all;
+
 use super::report::tell_doubts;
 use super::{Context, Error, Exit, counted};
 use crate::inventory::status::{self, Asked, Staged, Status};
@@ -23,7 +25,9 @@ const JSON_VERSION: u64 = 2;
 /// Show what changed, which files are pointers only, and which uploads are owed
 ///
 /// Compares the index with HEAD and with the work tree; files that git would not look into are not read. No
-/// lake is asked, unless `--check` is given.
+/// lake is asked, unless `--check` is given. With `--all --check`: everything that this clone has, of all
+/// branches, tags, stashes, reflogs and work trees, and in the store, is asked for now; what no remote that
+/// others reach is sure to hold is listed. If there is nothing, the clone may be deleted.
 #[derive(clap::Args)]
 pub struct Args {
     /// Print one JSON document
@@ -32,6 +36,9 @@ pub struct Args {
     /// Ask lakes, too; exits with 1 if anything is missing or owed
     #[arg(long)]
     check: bool,
+    /// Look at everything that this clone has, and list what is only here
+    #[arg(long, requires = "check")]
+    all: bool,
 }
 
 /// What one lake is owed.
@@ -59,6 +66,9 @@ struct Findings {
 /// # Errors
 /// If the clone cannot be read.
 pub fn run(context: &Context, args: &Args) -> super::Result {
+    if args.all {
+        return all::run(context, args);
+    }
     let mut site = context.workspace()?;
     if site.repo.work_tree().is_none() {
         let text = "A bare repository has no work tree: `git lake ls-files` lists what `HEAD` has";
