@@ -16,41 +16,27 @@ pub fn to_hex(bytes: &[u8]) -> String {
     text
 }
 
-/// The value of each lower-case hexadecimal digit; 255 for what is none.
-const VALUES: [u8; 256] = {
-    let (mut values, mut value) = ([255; 256], 0);
-    while value < 16 {
-        values[b"0123456789abcdef"[value as usize] as usize] = value;
-        value += 1;
+/// Returns what a lower-case hexadecimal digit stands for; more than 15 for what is none.
+fn value_of(digit: u8) -> u8 {
+    // Without a table and without a way out, so that it is done for many digits at once.
+    let (decimal, letter) = (digit.wrapping_sub(b'0'), digit.wrapping_sub(b'a'));
+    if decimal < 10 {
+        decimal
+    } else if letter < 6 {
+        letter + 10
+    } else {
+        u8::MAX
     }
-    values
-};
+}
 
 /// Returns the bytes that lower-case hexadecimal `text` stands for, or `None` when it is anything else.
 pub fn from_hex(text: &[u8]) -> Option<Vec<u8>> {
-    let mut bytes = vec![0; text.len() / 2];
-    fill_from_hex(text, &mut bytes)?;
-    Some(bytes)
-}
-
-/// Writes the bytes that lower-case hexadecimal `text` stands for, if it stands for as many as there
-/// is room for.
-fn fill_from_hex(text: &[u8], bytes: &mut [u8]) -> Option<()> {
     let (pairs, []) = text.as_chunks::<2>() else { return None };
-    if pairs.len() != bytes.len() {
-        return None;
-    }
-    let mut seen = 0;
-    for (byte, [high, low]) in bytes.iter_mut().zip(pairs) {
-        let (high, low) = (VALUES[usize::from(*high)], VALUES[usize::from(*low)]);
-        seen |= high | low;
-        *byte = high << 4 | low;
-    }
-    // No digit has a value above 15, so one look at the end is enough.
-    if seen > 15 {
-        return None;
-    }
-    Some(())
+    let byte = |[high, low]: &[u8; 2]| match (value_of(*high), value_of(*low)) {
+        (high @ ..16, low @ ..16) => Some(high << 4 | low),
+        _ => None,
+    };
+    pairs.iter().map(byte).collect()
 }
 
 /// Names an object by the SHA-256 of its exact bytes.
@@ -78,9 +64,12 @@ impl Oid {
 
     /// Parses 64 lower-case hexadecimal digits, and nothing else.
     pub fn parse_hex(text: &[u8]) -> Option<Self> {
-        let mut bytes = [0; Self::LEN];
-        fill_from_hex(text, &mut bytes)?;
-        Some(Self(bytes))
+        let mut values: [u8; 2 * Self::LEN] = text.try_into().ok()?;
+        values.iter_mut().for_each(|digit| *digit = value_of(*digit));
+        let (pairs, _) = values.as_chunks::<2>();
+        let bytes = std::array::from_fn(|at| pairs[at][0] << 4 | pairs[at][1]);
+        let all = values.iter().fold(0, |all, value| all | value);
+        (all < 16).then_some(Self(bytes))
     }
 
     /// Returns the digest.
@@ -134,5 +123,17 @@ mod tests {
         for bad in ["", "0", &"0".repeat(63), &"0".repeat(65), &"A".repeat(64), &"g".repeat(64)] {
             assert_eq!(bad.parse::<Oid>(), Err(ParseOidError), "{bad}");
         }
+        for byte in u8::MIN..=u8::MAX {
+            let is_digit = b"0123456789abcdef".contains(&byte);
+            for at in [0, 1, 63] {
+                let mut text = [b'7'; 64];
+                text[at] = byte;
+                let parsed = Oid::parse_hex(&text);
+                assert_eq!(parsed.is_some(), is_digit, "{byte}");
+                assert!(parsed.is_none_or(|oid| oid.to_hex().as_bytes() == text), "{byte}");
+                assert_eq!(from_hex(&text), parsed.map(|oid| oid.as_bytes().to_vec()), "{byte}");
+            }
+        }
+        assert_eq!(from_hex(b"0"), None);
     }
 }
