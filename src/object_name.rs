@@ -30,6 +30,12 @@ impl ObjectName {
         Self(format!("{}{}", digest.hex, extension_of(file_name)).into())
     }
 
+    /// Names content by its oid and an extension with its dot; `None` if no object has that extension.
+    pub fn of_oid(oid: Oid, extension: &str) -> Option<Self> {
+        let suffix = extension.strip_prefix('.')?;
+        is_extension(suffix.as_bytes()).then(|| Self((oid.to_hex() + extension).into()))
+    }
+
     /// Parses a name.
     ///
     /// # Errors

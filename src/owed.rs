@@ -133,12 +133,12 @@ pub fn inherited(site: &Workspace, commits: Commits<'_>) -> Result<Vec<Owed>, In
 /// If the queue or the receipts cannot be read or written.
 pub fn settle(site: &Workspace, look: Look) -> Result<Vec<Owed>, PathError> {
     let mut result = Ok(Vec::new());
-    let compacted = site.queue.compact(|claims| match sort_out(site, claims, look) {
-        Ok((claims, owed)) => {
+    let compacted = site.queue.compact(|claims| match sort_out(site, &claims, look) {
+        Ok((kept, owed)) => {
             result = Ok(owed);
-            claims
+            kept
         }
-        Err((claims, error)) => {
+        Err(error) => {
             result = Err(error);
             claims
         }
@@ -146,48 +146,44 @@ pub fn settle(site: &Workspace, look: Look) -> Result<Vec<Owed>, PathError> {
     match compacted {
         Compacted::Done => result,
         // What is due does not depend on who keeps the books.
-        Compacted::Busy => {
-            let sorted = sort_out(site, site.queue.read()?, look);
-            sorted.map(|(_, owed)| owed).map_err(|(_, error)| error)
-        }
+        Compacted::Busy => sort_out(site, &site.queue.read()?, look).map(|(_, owed)| owed),
     }
 }
 
-type Sorted = Result<(Claims, Vec<Owed>), (Claims, PathError)>;
-
-fn sort_out(site: &Workspace, claims: Claims, look: Look) -> Sorted {
-    let found = match referenced(site, &claims.tentative, look) {
-        Ok(found) => found,
-        Err(error) => return Err((claims, error)),
-    };
-    let Claims { tentative, mut owed } = claims;
-    let mut kept = Vec::new();
-    for record in tentative {
+/// Returns what of the claims still counts, and the uploads that are due.
+fn sort_out(
+    site: &Workspace,
+    claims: &Claims,
+    look: Look,
+) -> Result<(Claims, Vec<Owed>), PathError> {
+    let found = referenced(site, claims, look)?;
+    let (mut kept, mut new) = (Claims::default(), Vec::new());
+    for record in claims.tentative() {
         let pointer = BlobId::parse_hex(record.blob.as_bytes())
             .filter(|blob| found.contains(blob))
             .and_then(|blob| site.pointer_of(blob).ok().flatten());
         match pointer {
             Some((_, pointer)) => match of_pointers(site, [(&record.path, &pointer)]) {
-                Ok(due) => owed.extend(due),
-                Err(_) => kept.push(record),
+                Ok(owed) => new.extend(owed),
+                Err(_) => kept.add_tentative(&record),
             },
             // Only who looked everywhere knows that nothing references it.
             None if look == Look::Index || age(&record) < LAPSES_AFTER_SECONDS => {
-                kept.push(record);
+                kept.add_tentative(&record);
             }
             None => {}
         }
     }
     // A receipt settles a claim; a remote that is not in force any more asks for nothing.
-    let mut seen = HashSet::new();
-    owed.retain(|record| {
+    let is_due = |record: &Owed| {
         let url = &record.url;
         let is_asked_for =
             site.config.upload_remotes(&record.path).any(|remote| remote.url == url.lake);
-        is_asked_for && !matches!(site.receipts.get(url), Ok(Some(_))) && seen.insert(url.clone())
-    });
-    let due = owed.clone();
-    Ok((Claims { tentative: kept, owed }, due))
+        is_asked_for && !matches!(site.receipts.get(url), Ok(Some(_)))
+    };
+    let owed = claims.owed().chain(new).filter(is_due);
+    let due = owed.filter(|record| kept.add_owed(record)).collect();
+    Ok((kept, due))
 }
 
 /// Returns how old a claim is, in seconds.
@@ -196,13 +192,10 @@ fn age(record: &Tentative) -> u64 {
 }
 
 /// Returns those of the claimed pointers that something references.
-fn referenced(
-    site: &Workspace,
-    tentative: &[Tentative],
-    look: Look,
-) -> Result<HashSet<BlobId>, PathError> {
-    let claimed = tentative.iter().filter_map(|record| BlobId::parse_hex(record.blob.as_bytes()));
-    let mut open: HashSet<BlobId> = claimed.collect();
+fn referenced(site: &Workspace, claims: &Claims, look: Look) -> Result<HashSet<BlobId>, PathError> {
+    let blobs = claims.tentative().map(|record| record.blob);
+    let mut open: HashSet<BlobId> =
+        blobs.filter_map(|blob| BlobId::parse_hex(blob.as_bytes())).collect();
     if open.is_empty() {
         return Ok(open);
     }

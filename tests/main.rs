@@ -12,6 +12,7 @@ mod adds;
 mod at_once;
 mod cat;
 mod checkouts;
+mod claims_pace;
 mod commands;
 mod damage;
 mod dataset_commands;

@@ -14,7 +14,7 @@ use crate::repo::index::{self, Index, Key};
 use crate::repo_path::RepoPath;
 use crate::store::Presence;
 use crate::store::blob_map::{BlobMap, Named};
-use crate::store::queue::Tentative;
+use crate::store::queue::{Claims, Tentative};
 use crate::store::stage::Intake;
 use crate::workspace::Workspace;
 
@@ -84,7 +84,7 @@ pub struct Cleaner<'a> {
     /// Where each blob first stands in `index`, once that was asked often.
     positions: Option<HashMap<BlobId, usize>>,
     /// Which pointers earlier processes left a record of, once that was asked.
-    recorded: Option<HashSet<(Box<str>, RepoPath)>>,
+    recorded: Option<Claims>,
     /// What git looked at while the store could not take it.
     looked_at: HashSet<(RepoPath, Oid)>,
     /// What may have to be uploaded.
@@ -292,12 +292,9 @@ impl<'a> Cleaner<'a> {
     fn is_recorded(&mut self, record: &Tentative) -> Result<bool, PathError> {
         let recorded = match &mut self.recorded {
             Some(recorded) => recorded,
-            None => {
-                let claims = self.site.queue.read()?.tentative.into_iter();
-                self.recorded.insert(claims.map(|claim| (claim.blob, claim.path)).collect())
-            }
+            None => self.recorded.insert(self.site.queue.read()?),
         };
-        Ok(recorded.contains(&(record.blob.clone(), record.path.clone())))
+        Ok(recorded.has_tentative(record))
     }
 
     /// Returns true if somebody holds git's lock of the index, as `git add` does while it cleans and

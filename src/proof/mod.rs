@@ -10,7 +10,6 @@ use problems::{Problem, Problems};
 use crate::config::file::Remote;
 use crate::fs::PathError;
 use crate::lake_url::{LakeUrl, SourceUrl};
-use crate::oid::Oid;
 use crate::owed::{self, Due};
 use crate::pointer::{MAX_POINTER_BYTES, Parsed, Pointer};
 use crate::repo::attributes::LakePaths;
@@ -18,7 +17,7 @@ use crate::repo::history::FoundBlob;
 use crate::repo::{self, Blob};
 use crate::repo_path::RepoPath;
 use crate::store::Presence;
-use crate::store::queue::{Claims, Owed};
+use crate::store::queue::Owed;
 use crate::transfer::presence::{Answer, Questions};
 use crate::transfer::upload::{Failure, Report};
 use crate::workspace::Workspace;
@@ -89,7 +88,8 @@ pub fn prove(site: &Workspace, blobs: Vec<FoundBlob>) -> Result<Verdict, Error> 
         Ok(list)
     };
     let mut findings = Findings::default();
-    let ours = claimed(site)?;
+    // What it has claims for it made, and has not sent everywhere.
+    let ours = site.queue.claimed(&items.iter().map(|item| item.pointer.oid()).collect())?;
     upload(site, items.iter().filter(|item| ours.contains(&item.pointer.oid())), &mut findings)?;
     ask_lakes(site, unproven(site)?, &mut findings)?;
     // What one remote has proved may still be owed to another.
@@ -118,13 +118,6 @@ pub fn prove(site: &Workspace, blobs: Vec<FoundBlob>) -> Result<Verdict, Error> 
     let notes = owed::lines(&report, &due);
     let (sent, sent_bytes) = (report.moved.sent, report.moved.sent_bytes);
     Ok(Verdict { problems: problems.into_lines(), notes, sent, sent_bytes })
-}
-
-/// Returns the objects that this clone has claims for: it made them, and has not sent all of them.
-fn claimed(site: &Workspace) -> Result<HashSet<Oid>, PathError> {
-    let Claims { tentative, owed } = site.queue.read()?;
-    let tentative = tentative.into_iter().map(|record| record.oid);
-    Ok(tentative.chain(owed.into_iter().map(|record| record.oid)).collect())
 }
 
 /// Reads the blobs and keeps the pointers; what should be a pointer and is none is a problem.

@@ -11,7 +11,7 @@ use crate::repo::{self, BlobId, Repo};
 use crate::repo_path::RepoPath;
 use crate::store::Store;
 use crate::store::gc::Stored;
-use crate::store::queue::{Claims, Queue};
+use crate::store::queue::Queue;
 use crate::store::shared::Sharer;
 use crate::transfer::report::with_causes;
 use crate::workspace::{self, Workspace};
@@ -185,9 +185,9 @@ pub fn clone_at(common_dir: &Path) -> Result<Repo, repo::Error> {
 
 /// Returns the objects that a clone has claims for, as its queue says now.
 fn claimed_in(common_dir: &Path) -> Result<HashSet<Oid>, PathError> {
-    let Claims { tentative, owed } = Queue::at(Store::at(common_dir).root()).read()?;
-    let tentative = tentative.into_iter().map(|record| record.oid);
-    Ok(tentative.chain(owed.into_iter().map(|record| record.oid)).collect())
+    let claims = Queue::at(Store::at(common_dir).root()).read()?;
+    let tentative = claims.tentative().map(|record| record.oid);
+    Ok(tentative.chain(claims.owed().map(|record| record.oid)).collect())
 }
 
 /// Returns the objects that this clone, or one that shares its store, has claims for now.
@@ -212,8 +212,8 @@ struct Finder<'a> {
 
 impl Finder<'_> {
     fn claims(&mut self) -> Result<(), Error> {
-        let Claims { tentative, owed } = self.site.queue.read()?;
-        for record in tentative {
+        let claims = self.site.queue.read()?;
+        for record in claims.tentative() {
             let pointer = match BlobId::parse_hex(record.blob.as_bytes()) {
                 // git's database may not have it yet.
                 Some(blob) => self.site.pointer_of(blob)?.map(|(_, pointer)| pointer),
@@ -228,7 +228,7 @@ impl Finder<'_> {
             };
             self.claim(object, record.path);
         }
-        for record in owed {
+        for record in claims.owed() {
             let object = Object { oid: record.oid, size: record.size, sources: Vec::new() };
             self.claim(object, record.path);
         }

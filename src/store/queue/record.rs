@@ -1,0 +1,180 @@
+//! Lines of a log: what is in them, and how they are read. Format: `docs/local-state.md`.
+//!
+//! The words that a record ends with are checked when it is read and taken apart when it is wanted.
+
+use std::borrow::Cow;
+use std::fmt::Write as _;
+use std::io::{self, BufRead, Read as _};
+
+use percent_encoding::{AsciiSet, CONTROLS, percent_decode, percent_encode};
+
+use super::{Owed, Tentative};
+use crate::lake_url::LakeUrl;
+use crate::object_name::ObjectName;
+use crate::oid::Oid;
+use crate::repo_path::RepoPath;
+
+const NAME: &str = "git-lake queue v";
+const VERSION: &str = "2";
+/// Longest line that is read; a longer one is damage and skipped.
+const MAX_LINE_BYTES: u64 = 64 * 1024;
+const BUFFER_BYTES: usize = 64 * 1024;
+/// Characters of a path that would break a record apart.
+pub(in crate::store) const IN_PATH: &AsciiSet = &CONTROLS.add(b' ').add(b'%').add(0x7f);
+
+/// The first line of a log.
+pub(super) fn header() -> String {
+    format!("{NAME}{VERSION}\n")
+}
+
+/// One line.
+#[derive(Debug)]
+pub(super) enum Line<'a> {
+    /// A lake that records are about.
+    Lake(LakeUrl),
+    /// A claim, and the key of the lake that an upload is due to.
+    Record(Record<'a>, Option<&'a str>),
+}
+
+/// A claim as a log has it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Record<'a> {
+    pub(super) oid: Oid,
+    /// Seconds since 1970 of a tentative record, bytes of an owed one.
+    pub(super) number: u64,
+    /// Which of the known lakes an upload is due to; `None` for a tentative record.
+    pub(super) lake: Option<usize>,
+    /// The blob or the object's name, and the path.
+    pub(super) words: &'a str,
+}
+
+impl<'a> Line<'a> {
+    /// Understands a line; `None` if it is damaged, or the header.
+    pub(super) fn parse(line: &'a [u8]) -> Option<Self> {
+        // No line has others. Zeros, for example, are a page that was not written.
+        if !line.iter().fold(true, |good, byte| good & matches!(byte, b' '..=b'~')) {
+            return None;
+        }
+        let (kind, rest) = std::str::from_utf8(line).ok()?.split_at_checked(2)?;
+        if kind == "l " {
+            let (key, address) = split_word(rest)?;
+            // The key is made from the address, so that damage turns no lake into another one.
+            let lake = LakeUrl::parse(address).ok().filter(|lake| lake.file_key() == key)?;
+            return Some(Self::Lake(lake));
+        }
+        let (oid, rest) = rest.split_at_checked(2 * Oid::LEN)?;
+        let (number, rest) = split_word(rest.strip_prefix(' ')?)?;
+        let (key, words) = match kind {
+            "t " => (None, rest),
+            "o " => split_word(rest).map(|(key, words)| (Some(key), words))?,
+            _ => return None,
+        };
+        let (oid, number) = (Oid::parse_hex(oid.as_bytes())?, number.parse().ok()?);
+        let is_two_words = words.bytes().filter(|byte| *byte == b' ').count() == 1;
+        is_two_words.then_some(Self::Record(Record { oid, number, lake: None, words }, key))
+    }
+}
+
+/// Splits a text at the first blank. Byte by byte, which takes least for short words.
+fn split_word(text: &str) -> Option<(&str, &str)> {
+    let blank = text.bytes().position(|byte| byte == b' ')?;
+    Some((&text[..blank], &text[blank + 1..]))
+}
+
+/// Writes the line of a lake, which comes before those that are about it.
+pub(super) fn lake_line(lake: &LakeUrl) -> String {
+    format!("l {} {lake}\n", lake.file_key())
+}
+
+impl<'a> Record<'a> {
+    /// Returns what is the same in two records of which one is enough: the pointer and its path, or the
+    /// object's name and its lake.
+    pub(super) fn subject(self) -> (Oid, Option<usize>, &'a str) {
+        let words = match self.lake {
+            None => self.words,
+            Some(_) => split_word(self.words).map_or(self.words, |(name, _)| name),
+        };
+        (self.oid, self.lake, words)
+    }
+
+    /// Adds the line to a log.
+    pub(super) fn write(self, key: Option<&str>, log: &mut String) {
+        let Self { oid, number, words, .. } = self;
+        let written = match key {
+            None => writeln!(log, "t {oid} {number} {words}"),
+            Some(key) => writeln!(log, "o {oid} {number} {key} {words}"),
+        };
+        written.expect("a text takes all");
+    }
+
+    /// Returns what a tentative record says of the pointer; `None` if it is damaged.
+    pub(super) fn blob_and_path(self) -> Option<(&'a str, RepoPath)> {
+        let (blob, path) = split_word(self.words)?;
+        Some((blob, parse_path(path)?))
+    }
+
+    /// Returns which object is owed, and where it is; `None` if it is damaged.
+    pub(super) fn name_and_path(self) -> Option<(ObjectName, RepoPath)> {
+        let (name, path) = split_word(self.words)?;
+        let name = if name.starts_with('.') {
+            ObjectName::of_oid(self.oid, name)?
+        } else {
+            ObjectName::parse(name).ok()?
+        };
+        Some((name, parse_path(path)?))
+    }
+}
+
+/// Writes the words of a tentative record.
+pub(super) fn tentative_words(record: &Tentative) -> String {
+    format!("{} {}", record.blob, encoded(&record.path))
+}
+
+/// Writes the words of an owed record. The name of most objects is their oid and an extension.
+pub(super) fn owed_words(record: &Owed) -> String {
+    let name = &record.url.name;
+    let is_of_oid = name.as_oid() == Some(record.oid);
+    let name = if is_of_oid { name.extension() } else { name.as_str() };
+    format!("{name} {}", encoded(&record.path))
+}
+
+fn encoded(path: &RepoPath) -> Cow<'_, str> {
+    percent_encode(path.as_bytes(), IN_PATH).into()
+}
+
+fn parse_path(text: &str) -> Option<RepoPath> {
+    let bytes: Cow<'_, [u8]> = percent_decode(text.as_bytes()).into();
+    RepoPath::parse(&bytes)
+}
+
+/// Returns true if a first line says that the log is of a version that is not understood here.
+fn is_of_other_version(line: &[u8]) -> bool {
+    let version = line.strip_prefix(NAME.as_bytes()).unwrap_or_default();
+    !version.is_empty() && version.iter().all(u8::is_ascii_digit) && version != VERSION.as_bytes()
+}
+
+/// Reads a log and gives its lines to `take`; damaged ones are passed over, and so is what follows the
+/// last line feed, which a crash cut off. Returns false if the log is of another version, and has not
+/// given a line then.
+pub(super) fn read(log: impl io::Read, mut take: impl FnMut(Line<'_>)) -> io::Result<bool> {
+    let mut log = io::BufReader::with_capacity(BUFFER_BYTES, log);
+    let (mut line, mut is_first) = (Vec::new(), true);
+    loop {
+        line.clear();
+        let mut limited = (&mut log).take(MAX_LINE_BYTES);
+        limited.read_until(b'\n', &mut line)?;
+        let is_at_end = limited.limit() > 0;
+        match line.pop() {
+            Some(b'\n') => {
+                if std::mem::take(&mut is_first) && is_of_other_version(&line) {
+                    return Ok(false);
+                }
+                if let Some(line) = Line::parse(&line) {
+                    take(line);
+                }
+            }
+            Some(_) if !is_at_end => drop(log.skip_until(b'\n')?),
+            _ => return Ok(true),
+        }
+    }
+}
