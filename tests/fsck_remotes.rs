@@ -74,11 +74,11 @@ fn what_is_missing_or_has_another_size_is_told_for_each_lake() {
     fs::create_dir(two.object(noise(3, 3000))).unwrap();
     let ran = repo.git_fails(3, ["lake", "fsck", "--remote"]);
     let expected = format!(
-        "1 object has another size in a lake: `one`:
+        "1 object has another size in a lake: `one`; `git lake fsck --remote --repair` replaces what any copy is found of:
   2.bin  {}
-1 object is no file in a lake: `two`:
+1 object is no file in a lake: `two`; `git lake fsck --remote --repair` replaces what any copy is found of:
   3.bin  {}
-1 object is not in a lake that its pointer names: `one`:
+1 object is not in a lake that its pointer names: `one`; `git lake fsck --remote --repair` uploads what any copy is found of:
   1.bin  {}
 ",
         hex(&noise(2, 3000)),
@@ -109,7 +109,7 @@ fn other_bytes_of_the_right_size_are_found_by_reading() {
     assert_eq!(kinds(&repo, 0, &["--remote"]), [""; 0]);
     assert_eq!(kinds(&repo, 3, &["--remote", "--read-data"]), ["2.bin wrong-bytes one"]);
     repo.git_fails(3, ["lake", "fsck", "--remote=one", "--read-data=100"])
-        .prints("1 object has other bytes in a lake: `one`:\n  2.bin");
+        .prints("1 object has other bytes in a lake: `one`; ");
     repo.git(["lake", "where", "2.bin"]).prints("2.bin\tone\tnot proved");
 }
 
@@ -124,7 +124,7 @@ fn a_lake_that_cannot_be_reached_is_told_once_and_hides_no_other() {
         ran.stdout.matches("1 lake could not be asked: Could not reach the lake").count(),
         1
     );
-    let ran = ran.prints("1 object is not in a lake that its pointer names: `two`:\n  1.bin");
+    let ran = ran.prints("1 object is not in a lake that its pointer names: `two`; ");
     drop(ran.says("3 objects in `one` asked for, 0 there."));
     repo.git_fails(1, ["lake", "fsck", "--remote=one"]);
     assert_eq!(kinds(&repo, 1, &["--remote=one"]), ["- lake-unknown one"]);

@@ -50,7 +50,8 @@ fn damaged_objects_are_listed_and_set_aside() {
     let folder = repo.state().join("damaged");
     let oid = Oid::of(&noise(2, 3000)).to_hex();
     let expected = format!(
-        "1 object of the store was damaged: set aside in `{}`:\n  {oid}\n",
+        "1 object of the store was damaged: set aside in `{}`; `git lake fsck --repair` fetches what \
+         is needed:\n  2.bin  {oid}\n",
         folder.display()
     );
     assert_eq!(ran.stdout, expected);

@@ -34,7 +34,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("proof", &["workspace", "transfer", "owed"]),
     ("sources", &["workspace", "transfer"]),
     ("space", &["workspace", "transfer", "copies", "fill"]),
-    ("fsck", &["workspace", "transfer"]),
+    ("fsck", &["workspace", "transfer", "sources", "fill"]),
     ("inventory", &["workspace", "transfer", "copies", "space"]),
     ("dataset", &["transfer"]),
     ("diff", &["workspace", "transfer"]),

@@ -29,6 +29,7 @@ mod fetches;
 mod fills;
 mod fsck_pointers;
 mod fsck_remotes;
+mod fsck_repair;
 mod fsck_store;
 mod help;
 mod imports;

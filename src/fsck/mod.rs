@@ -1,7 +1,8 @@
 //! Whether what is kept is what it should be: the store, git's pointers, the lakes.
 //!
 //! Looking changes nothing but this: a damaged object of the store is set aside, and one that is right
-//! and not known to be on disk for good is put there. What is found is data, for people and for machines.
+//! and not known to be on disk for good is put there. What is found, and what is to be done about it, is
+//! data, for people and for machines; [`repair`] does it.
 
 use std::path::PathBuf;
 
@@ -14,8 +15,12 @@ use crate::repo::{self, BlobId, history};
 use crate::repo_path::RepoPath;
 use crate::workspace;
 
+use repair::Repair;
+
+pub mod missing;
 pub mod pointers;
 pub mod remotes;
+pub mod repair;
 pub mod sample;
 pub mod scope;
 pub mod settings;
@@ -61,6 +66,8 @@ pub enum Fault {
     StoredDamaged(Option<PathBuf>),
     /// An object of the store could not be read, for this reason.
     StoredUnreadable(String),
+    /// The store does not have an object that is needed here.
+    NotStored,
     /// Objects of the store are right, and could not be put on disk for good, for this reason.
     NotSynced(String),
     /// A pointer is damaged.
@@ -111,6 +118,7 @@ impl Fault {
             | Self::WrongBytes
             | Self::NotRegular => Grade::Damaged,
             Self::StoredUnreadable(_)
+            | Self::NotStored
             | Self::NotSynced(_)
             | Self::NewerPointer
             | Self::NotConverted
@@ -130,6 +138,7 @@ impl Fault {
         match self {
             Self::StoredDamaged(_) => "stored-damaged",
             Self::StoredUnreadable(_) => "stored-unreadable",
+            Self::NotStored => "not-stored",
             Self::NotSynced(_) => "not-synced",
             Self::PointerDamaged(_) => "pointer-damaged",
             Self::PointerSize { .. } => "pointer-size",
@@ -175,13 +184,15 @@ pub struct Finding {
     pub lake: Option<LakeUrl>,
     /// The object's name in that lake.
     pub name: Option<ObjectName>,
+    /// What is to be done about it, or was.
+    pub repair: Option<Repair>,
 }
 
 impl Finding {
     /// Says that something is wrong, and nothing more.
     pub fn about(fault: Fault) -> Self {
-        let (path, oid, commit, blob, lake, name) = Default::default();
-        Self { fault, path, oid, commit, blob, lake, name }
+        let (path, oid, commit, blob, lake, name, repair) = Default::default();
+        Self { fault, path, oid, commit, blob, lake, name, repair }
     }
 }
 
@@ -202,7 +213,15 @@ pub struct Report {
 
 impl Report {
     /// Returns the worst grade of all findings; `None` if nothing is wrong.
+    ///
+    /// What was missing and is there again is not counted; what was damaged is.
     pub fn worst(&self) -> Option<Grade> {
-        self.findings.iter().map(|finding| finding.fault.grade()).max()
+        let is_mended = |finding: &&Finding| matches!(finding.repair, Some(Repair::Done(..)));
+        let grade = |finding: &Finding| finding.fault.grade();
+        let counted = self
+            .findings
+            .iter()
+            .filter(|finding| !is_mended(finding) || grade(finding) == Grade::Damaged);
+        counted.map(grade).max()
     }
 }

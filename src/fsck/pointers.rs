@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::ops::ControlFlow;
+use std::path::PathBuf;
 
 use super::scope::{self, Entry, Held, Scope};
 use super::settings::{self, RemoteChange};
@@ -10,6 +11,7 @@ use crate::config::file::{Remote, Settings};
 use crate::digest::{COPY_BUFFER_BYTES, HashName};
 use crate::fs::{IoContext as _, PathError};
 use crate::lake_url::SourceUrl;
+use crate::oid::Oid;
 use crate::pointer::Pointer;
 use crate::store::check::Checked;
 use crate::workspace::{self, Workspace};
@@ -38,12 +40,16 @@ pub struct Outcome {
 
 /// Looks at all files that are meant; `each` gets those that are pointers.
 ///
+/// An object of the store whose size is not what a pointer says is read; if it is the one that is wrong, it
+/// is set aside.
+///
 /// # Errors
-/// If the repository or the store cannot be read, or this clone lacks a part of a range.
+/// If the repository or the store cannot be read, or this clone lacks a part of a range; and those of
+/// `each`.
 pub fn check(
     site: &Workspace,
     scope: &Scope,
-    each: &mut dyn FnMut(&Entry, &Pointer),
+    each: &mut dyn FnMut(&Entry, &Pointer) -> Result<(), Error>,
 ) -> Result<Outcome, Error> {
     let mut outcome = Outcome::default();
     let remotes = read_settings(site, scope, &mut outcome)?;
@@ -59,11 +65,22 @@ pub fn check(
             outcome.tally.pointers += 1;
             outcome.tally.bytes += pointer.size();
             let is_damaged = matches!(fault, Some(Fault::PointerDamaged(_)));
-            if !is_damaged && let Some(size) = sizes.contradiction(pointer)? {
-                fault = Some(Fault::PointerSize { says: pointer.size(), is: size });
+            if !is_damaged {
+                match sizes.compare(pointer)? {
+                    Compared::Alike => {}
+                    Compared::Pointer(is) => {
+                        fault = Some(Fault::PointerSize { says: pointer.size(), is });
+                    }
+                    Compared::Object(aside) => outcome.findings.push(Finding {
+                        path: Some(entry.path.clone()),
+                        oid: Some(pointer.oid()),
+                        blob: Some(entry.blob),
+                        ..Finding::about(Fault::StoredDamaged(aside))
+                    }),
+                }
             }
             if !matches!(fault, Some(Fault::PointerDamaged(_) | Fault::PointerSize { .. })) {
-                each(&entry, pointer);
+                each(&entry, pointer)?;
             }
         }
         if let Some(fault) = fault {
@@ -132,36 +149,48 @@ fn judge(entry: &Entry, declares: impl Fn(&SourceUrl) -> Option<HashName>) -> Op
 /// Compares the sizes that pointers say with those of stored objects.
 struct Sizes<'a> {
     site: &'a Workspace,
-    /// Sizes of objects that were read because a pointer says another one.
-    known: HashMap<crate::oid::Oid, Option<u64>>,
+    /// Sizes of objects that were read because a pointer says another one, and are right.
+    known: HashMap<Oid, u64>,
     buffer: Vec<u8>,
 }
 
+/// Which of a pointer and its stored object is wrong about the size.
+enum Compared {
+    /// Neither, or there is no such object.
+    Alike,
+    /// The pointer: this is the right size, in bytes.
+    Pointer(u64),
+    /// The object, which lies here now.
+    Object(Option<PathBuf>),
+}
+
 impl Sizes<'_> {
-    /// Returns the size of the object if it is here, is right, and has another one than the pointer says.
-    fn contradiction(&mut self, pointer: &Pointer) -> Result<Option<u64>, PathError> {
+    fn compare(&mut self, pointer: &Pointer) -> Result<Compared, PathError> {
         let (store, oid) = (&self.site.store, pointer.oid());
-        let Some(file) = store.open(oid)? else { return Ok(None) };
+        let Some(file) = store.open(oid)? else { return Ok(Compared::Alike) };
         let size = file.metadata().context(store.object_path(oid))?.len();
         if size == pointer.size() {
-            return Ok(None);
+            return Ok(Compared::Alike);
         }
         if let Some(known) = self.known.get(&oid) {
-            return Ok(*known);
+            return Ok(Compared::Pointer(*known));
         }
         self.buffer.resize(COPY_BUFFER_BYTES, 0);
         let checked = store.check(oid, &mut self.buffer, &mut |_| ControlFlow::Continue(()))?;
-        let is_right = matches!(checked, Checked::Sealed | Checked::Unsealed);
-        let size = is_right.then_some(size);
-        self.known.insert(oid, size);
-        Ok(size)
+        Ok(match checked {
+            Checked::Sealed | Checked::Unsealed => {
+                self.known.insert(oid, size);
+                Compared::Pointer(size)
+            }
+            Checked::Damaged(aside) => Compared::Object(aside),
+            Checked::Gone | Checked::Stopped => Compared::Alike,
+        })
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::oid::Oid;
     use crate::repo::BlobId;
     use crate::repo_path::RepoPath;
 
@@ -178,7 +207,8 @@ mod tests {
         let kind = |held: &Held, is_tracked: bool, hash: HashName| {
             let path = RepoPath::parse(b"a.bin").expect("a path");
             let blob = BlobId::from_bytes(&[0; 20]).expect("an id");
-            let entry = Entry { path, blob, commit: None, held: held.clone(), is_tracked };
+            let (commit, held, is_checked_out) = (None, held.clone(), false);
+            let entry = Entry { path, blob, commit, held, is_tracked, is_checked_out };
             judge(&entry, |_| Some(hash)).map(|fault| fault.kind())
         };
         let table = [

@@ -54,6 +54,8 @@ pub struct Entry {
     pub held: Held,
     /// Whether attributes say that a pointer belongs there.
     pub is_tracked: bool,
+    /// Whether the index says that the work tree has a file there.
+    pub is_checked_out: bool,
 }
 
 impl Scope {
@@ -95,7 +97,9 @@ pub fn walk(
             for entry in index.entries().filter(|entry| entry.kind.is_file()) {
                 if !entry.is_intent_to_add {
                     let found = FoundBlob { id: entry.id, path: entry.path.to_owned() };
-                    look(site, found, None, &mut lake_paths, visit)?;
+                    let is_checked_out = entry.stage == 0 && !entry.is_skip_worktree;
+                    let mut visit = |entry| visit(Entry { is_checked_out, ..entry });
+                    look(site, found, None, &mut lake_paths, &mut visit)?;
                 }
             }
             Ok(())
@@ -231,8 +235,9 @@ fn look(
             Parsed::Content => Held::Content,
         },
     };
+    let (blob, is_checked_out) = (found.id, false);
     let is_item = is_tracked && !is_never_tracked(&path);
-    visit(Entry { path, blob: found.id, commit, held, is_tracked: is_item })?;
+    visit(Entry { path, blob, commit, held, is_tracked: is_item, is_checked_out })?;
     Ok(is_tracked)
 }
 

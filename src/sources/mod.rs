@@ -14,7 +14,7 @@ pub mod only;
 pub mod remove;
 pub mod rewrite;
 pub mod select;
-mod supply;
+pub mod supply;
 pub mod tally;
 pub mod upload;
 pub mod walk;

@@ -31,7 +31,7 @@ pub(super) fn due(
     match answer {
         Answer::Held(_) => Due::Held,
         Answer::OtherSize(size) => Due::Hopeless(format!(
-            "`{}` holds an object of {size} bytes under its name: `git lake fsck --repair` replaces it",
+            "`{}` holds an object of {size} bytes under its name: `git lake fsck --remote --repair` replaces it",
             url.lake
         )),
         Answer::Unknown(error) => Due::Hopeless(Failure::from(error).cause()),
@@ -46,8 +46,13 @@ pub(super) fn due(
     }
 }
 
-/// Returns where an object can be read from, nearest first.
-fn origins(site: &Workspace, path: &RepoPath, pointer: &Pointer, target: &LakeUrl) -> Vec<Origin> {
+/// Returns where an object can be read from to come into `target`, nearest first.
+pub fn origins(
+    site: &Workspace,
+    path: &RepoPath,
+    pointer: &Pointer,
+    target: &LakeUrl,
+) -> Vec<Origin> {
     let (oid, size) = (pointer.oid(), pointer.size());
     let mut origins = Vec::new();
     if site.store.presence(oid, size).is_ok_and(|presence| presence != Presence::Absent) {

@@ -26,6 +26,7 @@ pub mod pacing;
 pub mod presence;
 pub mod rate;
 pub mod reach;
+mod replace;
 pub mod report;
 pub mod retry;
 mod rounds;

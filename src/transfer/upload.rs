@@ -121,7 +121,7 @@ pub enum Failure {
 
 impl Failure {
     /// Returns true if the bytes to upload were the trouble, and not the lake.
-    fn is_of_origin(&self) -> bool {
+    pub(super) fn is_of_origin(&self) -> bool {
         matches!(
             self,
             Self::NotStored
@@ -378,7 +378,7 @@ impl Transfer {
     }
 
     /// Opens the bytes of an object, as often as a lake wants to read them.
-    fn source<'a>(
+    pub(super) fn source<'a>(
         &'a self,
         job: &'a Job,
     ) -> impl Fn() -> io::Result<Box<dyn Read + Send>> + Sync + 'a {
@@ -427,7 +427,7 @@ impl Transfer {
 
 /// Words what is wrong with the bytes of a place that is not the store, naming no object; `None` if they
 /// are not the trouble.
-fn of_origin(origin: &Origin, error: &LakeError) -> Option<Failure> {
+pub(super) fn of_origin(origin: &Origin, error: &LakeError) -> Option<Failure> {
     let words = match (origin, error) {
         (Origin::Store, _) => return None,
         (Origin::File(_), LakeError::SourceUnreadable { source, .. }) => {

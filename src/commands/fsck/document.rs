@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::fsck::remotes::Tally;
+use crate::fsck::repair::{Action, Repair};
 use crate::fsck::settings::{Change, RemoteChange};
 use crate::fsck::{Fault, Finding, Grade, Report};
 use crate::oid::Oid;
@@ -47,6 +48,7 @@ fn finding(finding: &Finding) -> Value {
         "name": finding.name.as_ref().map(ToString::to_string),
         "commit": finding.commit.map(|commit| commit.to_string()),
         "detail": detail(&finding.fault),
+        "repair": finding.repair.as_ref().map(repair),
     })
 }
 
@@ -59,7 +61,8 @@ fn detail(fault: &Fault) -> Option<String> {
         }
         Fault::PointerDamaged(fault) => Some(fault.to_string()),
         Fault::PointerSize { is, .. } => Some(is.to_string()),
-        Fault::NewerPointer
+        Fault::NotStored
+        | Fault::NewerPointer
         | Fault::NotConverted
         | Fault::LfsPointer
         | Fault::Untracked
@@ -71,6 +74,22 @@ fn detail(fault: &Fault) -> Option<String> {
         Fault::OtherSize(size) => Some(size.to_string()),
         Fault::RemoteUnreadable(why) | Fault::LakeUnknown(why) => Some(why.clone()),
     }
+}
+
+fn repair(repair: &Repair) -> Value {
+    let (state, action, detail) = match repair {
+        Repair::Planned(action) => ("planned", Some(action), None),
+        Repair::Done(action, aside) => ("done", Some(action), aside.clone()),
+        Repair::Failed(action, why) => ("failed", Some(action), Some(why.clone())),
+        Repair::Impossible(why) => ("impossible", None, Some(why.clone())),
+    };
+    let (action, url) = match action {
+        None => (None, None),
+        Some(Action::Fetch) => (Some("fetch"), None),
+        Some(Action::Upload(url)) => (Some("upload"), Some(url.to_string())),
+        Some(Action::Replace(url)) => (Some("replace"), Some(url.to_string())),
+    };
+    json!({ "state": state, "action": action, "url": url, "detail": detail })
 }
 
 fn remote_change(RemoteChange { name, change }: &RemoteChange) -> Value {

@@ -2,10 +2,11 @@
 
 use super::lakes::find_all;
 use super::{Context, Error, Exit};
+use crate::fsck::missing::{Expected, Missing};
 use crate::fsck::remotes::{Needs, Which};
 use crate::fsck::sample::Share;
 use crate::fsck::scope::Scope;
-use crate::fsck::{self, Grade, Report};
+use crate::fsck::{self, Finding, Grade, Report, repair};
 use crate::workspace::Workspace;
 
 mod document;
@@ -39,6 +40,12 @@ pub struct Args {
         default_missing_value = "100%"
     )]
     read_data: Option<Share>,
+    /// Put right what can be, from any copy that is verified
+    #[arg(long)]
+    repair: bool,
+    /// Say what would be put right, and do nothing
+    #[arg(short = 'n', long, requires = "repair")]
+    dry_run: bool,
     /// Print one JSON document
     #[arg(long)]
     json: bool,
@@ -57,7 +64,7 @@ impl Args {
 /// If the clone cannot be read, or lacks a part of a range.
 pub fn run(context: &Context, args: &Args) -> super::Result {
     let mut site = context.workspace()?;
-    if args.remote.is_some() {
+    if args.remote.is_some() || args.repair {
         site.insist();
         site.consult_origin();
     }
@@ -65,41 +72,20 @@ pub fn run(context: &Context, args: &Args) -> super::Result {
     let scope = scope.ok_or_else(|| {
         Error::Usage("Two dots mean what the commits up to B bring: write `A..B`".into())
     })?;
-    let mut report = Report::default();
-    if args.store || !args.is_choice() {
-        let (tally, findings) = fsck::store::check(&site)?;
-        report.store = Some(tally);
-        report.findings.extend(findings);
-    }
-    let wants_pointers = args.pointers || !args.is_choice();
-    let mut needs = match &args.remote {
-        Some(name) => Some(Needs::new(&site, which(context, &site, name)?)),
-        None => None,
-    };
-    if wants_pointers || needs.is_some() {
-        let outcome = fsck::pointers::check(&site, &scope, &mut |entry, pointer| {
-            if let Some(needs) = &mut needs {
-                needs.add(&entry.path, entry.blob, pointer);
-            }
-        })?;
-        report.pointers = wants_pointers.then_some(outcome.tally);
-        let findings = outcome.findings.into_iter();
-        // What a lake should hold of these is not known.
-        report.findings.extend(findings.filter(|it| wants_pointers || it.fault.hides_object()));
-        report.remote_changes = outcome.remote_changes;
-    }
-    if let Some(needs) = needs {
-        let (tallies, findings) = needs.check(args.read_data)?;
-        report.remotes = Some(tallies);
-        report.findings.extend(findings);
+    let mut report = look(context, args, &site, &scope)?;
+    if args.repair && !context.cancel.is_cancelled() {
+        repair::plan(&site, &mut report.findings)?;
+        if !args.dry_run {
+            repair::carry_out(&site, &mut report.findings)?;
+        }
     }
     if context.cancel.is_cancelled() {
-        context.ui.warning("Interrupted: not everything was looked at.");
+        context.ui.warning("Interrupted: not everything was looked at or put right.");
     }
     if args.json {
         context.ui.data(&document::of(&site, &report).to_string())?;
     } else {
-        words::tell(context, &site, &report)?;
+        words::tell(context, &site, &report, args.repair)?;
     }
     Ok(match report.worst() {
         _ if context.cancel.is_cancelled() => Exit::Incomplete,
@@ -107,6 +93,45 @@ pub fn run(context: &Context, args: &Args) -> super::Result {
         Some(Grade::Incomplete) => Exit::Incomplete,
         None => Exit::Done,
     })
+}
+
+/// Looks at all that was asked for.
+fn look(context: &Context, args: &Args, site: &Workspace, scope: &Scope) -> Result<Report, Error> {
+    let (wants_store, wants_pointers) =
+        (args.store || !args.is_choice(), args.pointers || !args.is_choice());
+    let mut report = Report::default();
+    let mut missing = None;
+    if wants_store {
+        let (tally, findings) = fsck::store::check(site)?;
+        report.store = Some(tally);
+        let expected = Expected::of(scope, args.revision.as_deref());
+        missing = Some(Missing::new(site, expected, findings));
+    }
+    let mut needs = match &args.remote {
+        Some(name) => Some(Needs::new(site, which(context, site, name)?)),
+        None => None,
+    };
+    let outcome = fsck::pointers::check(site, scope, &mut |entry, pointer| {
+        if let Some(missing) = &mut missing {
+            missing.add(entry, pointer)?;
+        }
+        if let Some(needs) = &mut needs {
+            needs.add(&entry.path, entry.blob, pointer);
+        }
+        Ok(())
+    })?;
+    report.findings.extend(missing.map(Missing::finish).into_iter().flatten());
+    report.pointers = wants_pointers.then_some(outcome.tally);
+    // Of others it is not known what the store and lakes should hold.
+    let is_told = |finding: &Finding| wants_pointers || finding.fault.hides_object();
+    report.findings.extend(outcome.findings.into_iter().filter(is_told));
+    report.remote_changes = outcome.remote_changes;
+    if let Some(needs) = needs {
+        let (tallies, findings) = needs.check(args.read_data)?;
+        report.remotes = Some(tallies);
+        report.findings.extend(findings);
+    }
+    Ok(report)
 }
 
 /// Finds the remote that is meant; all of them without a name.

@@ -3,7 +3,9 @@
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
+use super::super::report::tell_failures;
 use super::super::{Context, Error, counted};
+use crate::fsck::repair::{Action, Repair};
 use crate::fsck::settings::{Change, RemoteChange};
 use crate::fsck::{Fault, Finding, Report};
 use crate::lake_url::LakeUrl;
@@ -16,12 +18,20 @@ const SHOWN: usize = 20;
 /// Digits of a commit that tell it from others.
 const SHORT_COMMIT: usize = 12;
 
-/// Lists what is wrong, the worst first, and sums up.
-pub(super) fn tell(context: &Context, site: &Workspace, report: &Report) -> Result<(), Error> {
+/// Lists what is wrong, the worst first, and what was done about it, and sums up.
+pub(super) fn tell(
+    context: &Context,
+    site: &Workspace,
+    report: &Report,
+    repairs: bool,
+) -> Result<(), Error> {
     let mut causes: BTreeMap<_, Vec<&Finding>> = BTreeMap::new();
     for finding in &report.findings {
-        let key = (Reverse(finding.fault.grade()), cause(site, finding));
-        causes.entry(key).or_default().push(finding);
+        let mut cause = cause(site, finding);
+        if repairs && finding.repair.is_some() {
+            cause.remedy = "";
+        }
+        causes.entry((Reverse(finding.fault.grade()), cause)).or_default().push(finding);
     }
     for ((_, cause), findings) in causes {
         let things: Vec<String> = findings.iter().filter_map(|finding| thing(finding)).collect();
@@ -77,7 +87,52 @@ pub(super) fn tell(context: &Context, site: &Workspace, report: &Report) -> Resu
     if report.findings.is_empty() {
         context.ui.status("Nothing is wrong.");
     }
+    if repairs {
+        tell_repairs(context, report);
+    }
     Ok(())
+}
+
+/// Sums up what was put right, and says why other things were not.
+fn tell_repairs(context: &Context, report: &Report) {
+    let (mut planned, mut done, mut left) = (0, 0, Vec::new());
+    for finding in &report.findings {
+        match &finding.repair {
+            None => {}
+            Some(Repair::Planned(_)) => planned += 1,
+            Some(Repair::Done(..)) => done += 1,
+            Some(Repair::Failed(_, why) | Repair::Impossible(why)) => {
+                left.extend(finding.path.clone().map(|path| (path, why.clone())));
+            }
+        }
+    }
+    if planned > 0 {
+        context.ui.status(&format!("{} to put right.", counted(planned, "thing", "things")));
+    }
+    if done > 0 {
+        context.ui.status(&format!("{} put right.", counted(done, "thing", "things")));
+    }
+    tell_failures(context, "thing could not be put right", "things could not be put right", &left);
+}
+
+/// Says what is to be done about a finding, or was.
+fn outcome(repair: &Repair) -> String {
+    let (planned, done) = match repair {
+        Repair::Impossible(why) => return format!("left as it is: {why}"),
+        Repair::Planned(action) | Repair::Done(action, _) | Repair::Failed(action, _) => {
+            match action {
+                Action::Fetch => ("to be fetched", "fetched"),
+                Action::Upload(_) => ("to be uploaded", "uploaded"),
+                Action::Replace(_) => ("to be replaced", "replaced"),
+            }
+        }
+    };
+    match repair {
+        Repair::Done(_, Some(aside)) => format!("{done}; what was there is `{aside}`"),
+        Repair::Done(_, None) => done.to_owned(),
+        Repair::Failed(_, why) => format!("not {done}: {why}"),
+        Repair::Planned(_) | Repair::Impossible(_) => planned.to_owned(),
+    }
 }
 
 fn many(count: u64, one: &str, many: &str) -> String {
@@ -115,7 +170,7 @@ fn cause(site: &Workspace, finding: &Finding) -> Cause {
                 "object of the store was damaged",
                 "objects of the store were damaged",
                 &format!("set aside in `{folder}`"),
-                "",
+                "`git lake fsck --repair` fetches what is needed",
             )
         }
         Fault::StoredDamaged(None) => cause(
@@ -129,6 +184,12 @@ fn cause(site: &Workspace, finding: &Finding) -> Cause {
             "objects of the store could not be read",
             why,
             "",
+        ),
+        Fault::NotStored => cause(
+            "object that is needed here is not in the store",
+            "objects that are needed here are not in the store",
+            "",
+            "`git lake fsck --repair` fetches them",
         ),
         Fault::NotSynced(why) => {
             cause("sync of verified objects failed", "syncs of verified objects failed", why, "")
@@ -185,23 +246,26 @@ fn cause(site: &Workspace, finding: &Finding) -> Cause {
             "object is not in a lake that its pointer names",
             "objects are not in a lake that their pointers name",
             &lake,
-            "",
+            "`git lake fsck --remote --repair` uploads what any copy is found of",
         ),
         Fault::OtherSize(_) => cause(
             "object has another size in a lake",
             "objects have other sizes in a lake",
             &lake,
-            "",
+            "`git lake fsck --remote --repair` replaces what any copy is found of",
         ),
         Fault::WrongBytes => cause(
             "object has other bytes in a lake",
             "objects have other bytes in a lake",
             &lake,
-            "",
+            "`git lake fsck --remote --read-data --repair` replaces what any copy is found of",
         ),
-        Fault::NotRegular => {
-            cause("object is no file in a lake", "objects are no files in a lake", &lake, "")
-        }
+        Fault::NotRegular => cause(
+            "object is no file in a lake",
+            "objects are no files in a lake",
+            &lake,
+            "`git lake fsck --remote --repair` replaces what any copy is found of",
+        ),
         Fault::RemoteUnreadable(why) => {
             cause("object could not be looked at", "objects could not be looked at", why, "")
         }
@@ -212,7 +276,7 @@ fn cause(site: &Workspace, finding: &Finding) -> Cause {
             "pointer names no remote, and no lake that readers ask has its object",
             "pointers name no remote, and no lake that readers ask has their objects",
             "",
-            "",
+            "`git lake fsck --remote --repair` uploads what any copy is found of",
         ),
     }
 }
@@ -235,6 +299,10 @@ fn thing(finding: &Finding) -> Option<String> {
             format!("in commit {}", id.get(..SHORT_COMMIT).unwrap_or(&id))
         }),
     ];
-    let words: Vec<String> = words.into_iter().flatten().collect();
-    (!words.is_empty()).then(|| words.join("  "))
+    let mut words: Vec<String> = words.into_iter().flatten().collect();
+    if words.is_empty() {
+        return None;
+    }
+    words.extend(finding.repair.as_ref().map(outcome));
+    Some(words.join("  "))
 }

@@ -65,13 +65,15 @@ pub struct FaultyLine {
 impl Files {
     pub(super) fn look(site: &Workspace) -> Result<Self, Error> {
         let scope = Scope::parse(None, site.repo.work_tree().is_some()).expect("no revision");
-        let outcome = pointers::check(site, &scope, &mut |_, _| {})?;
+        let outcome = pointers::check(site, &scope, &mut |_, _| Ok(()))?;
         let (settings, configuration) = settings(site)?;
         let attributes = match site.repo.work_tree() {
             Some(top) => attributes(site, top)?,
             None => Vec::new(),
         };
         let (tally, mut pointers) = (outcome.tally, outcome.findings);
+        // What of the store was set aside on the way is told of the store.
+        pointers.retain(|found| !matches!(found.fault, fsck::Fault::StoredDamaged(_)));
         if scope == Scope::Index {
             // What a merge left open is not said to be anything yet, and nothing may settle it.
             let index = site.repo.index()?;
