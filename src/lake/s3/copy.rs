@@ -1,15 +1,14 @@
 //! Copies inside the server: the source vouches for the digest, the name is free, the copy is looked at.
 
-use aws_sdk_s3::types::{ChecksumAlgorithm, ChecksumMode, MetadataDirective};
+use aws_sdk_s3::types::ChecksumMode;
 
 use super::failure::{Doing, Refusal, Trouble};
 use super::manners::{self, PROBE};
-use super::request::{CONTENT_TYPE, base64, refuses_conditions};
+use super::request::{base64, copy_as_sent, refuses_conditions};
 use super::there::{MAX_COPY_BYTES, head};
 use super::{Head, S3Lake};
 use crate::digest::HashName;
 use crate::lake::{LakeError, Place, Proof, Put};
-use crate::lake_url::encoded;
 use crate::object_name::ObjectName;
 
 /// One copy that is to be made.
@@ -98,19 +97,10 @@ impl Copying<'_> {
     /// Sends the request; returns the digest of the copy, as far as the answer tells it.
     async fn send(&self, has_conditions: bool) -> Result<Option<String>, Trouble> {
         let Self { lake, from, .. } = self;
-        let source =
-            format!("{}/{}", encoded(from.bucket.as_bytes()), encoded(from.key.as_bytes()));
         let copied = lake.host().call(|client| {
-            client
-                .copy_object()
-                .bucket(&lake.bucket)
-                .key(&self.key)
-                .copy_source(&source)
+            copy_as_sent(&client, (&from.bucket, &from.key), (&lake.bucket, &self.key))
                 .copy_source_if_match(&self.etag)
                 .set_if_none_match(has_conditions.then(|| "*".to_owned()))
-                .content_type(CONTENT_TYPE)
-                .metadata_directive(MetadataDirective::Replace)
-                .checksum_algorithm(ChecksumAlgorithm::Sha256)
                 .customize()
                 .config_override(lake.timeouts_for(self.size))
                 .send()
@@ -160,19 +150,10 @@ async fn conditions_on_copies(lake: &S3Lake) -> bool {
             return false;
         }
         let key = format!("{}{PROBE}", lake.prefix);
-        let source = format!("{}/{}", encoded(lake.bucket.as_bytes()), encoded(key.as_bytes()));
-        let copied = lake.host().call(|client| {
-            client
-                .copy_object()
-                .bucket(&lake.bucket)
-                .key(&key)
-                .copy_source(&source)
-                .if_none_match("*")
-                .content_type(CONTENT_TYPE)
-                .metadata_directive(MetadataDirective::Replace)
-                .checksum_algorithm(ChecksumAlgorithm::Sha256)
-                .send()
-        });
+        let probe = (&*lake.bucket, &*key);
+        let copied = lake
+            .host()
+            .call(|client| copy_as_sent(&client, probe, probe).if_none_match("*").send());
         copied.await.is_err_and(|trouble| trouble.says(Refusal::is_precondition))
     };
     *lake.learned.conditions_on_copies.get_or_init(try_out).await

@@ -7,14 +7,13 @@ use bytes::Bytes;
 use super::failure::{Doing, Refusal, Trouble};
 use super::manners::{self, Manners};
 use super::parts::{Parts, Stop};
-use super::request::{Condition, refuses_conditions, send};
+use super::request::{Condition, copy, refuses_conditions, send};
 use super::there::{MAX_COPY_BYTES, head, is_same};
 use super::unfinished::Note;
 use super::{S3Lake, budget, put};
 use crate::digest::COPY_BUFFER_BYTES;
 use crate::lake::upload::{CopyError, names_aside};
 use crate::lake::{LakeError, Observer, Proof, Put, ReadLake as _, Replaced, Upload};
-use crate::lake_url::encoded;
 use crate::oid::Oid;
 
 /// How often it begins again when what stands there changes meanwhile.
@@ -179,15 +178,9 @@ impl Replacing<'_> {
         }
         let lake = self.lake;
         let (aside, key) = self.free_place().await?;
-        let source =
-            format!("{}/{}", encoded(lake.bucket.as_bytes()), encoded(self.key.as_bytes()));
         let etag = (!self.etag.is_empty()).then(|| self.etag.clone());
         let copied = lake.host().call(|client| {
-            client
-                .copy_object()
-                .bucket(&lake.bucket)
-                .key(&key)
-                .copy_source(&source)
+            copy(&client, (&lake.bucket, &self.key), (&lake.bucket, &key))
                 .set_copy_source_if_match(etag.clone())
                 .customize()
                 .config_override(lake.timeouts_for(self.size))

@@ -1,22 +1,27 @@
-//! One upload request: an object, under a condition.
+//! Requests that write an object: one that sends it under a condition, and copies inside the server.
 
 use std::time::Duration;
 
 use aws_runtime::auth::PayloadSigningOverride;
+use aws_sdk_s3::Client;
 use aws_sdk_s3::config::interceptors::BeforeTransmitInterceptorContextMut;
 use aws_sdk_s3::config::timeout::TimeoutConfig;
 use aws_sdk_s3::config::{Builder, Config, ConfigBag, Intercept, RuntimeComponents};
 use aws_sdk_s3::error::BoxError;
+use aws_sdk_s3::operation::copy_object::builders::CopyObjectFluentBuilder;
 use aws_sdk_s3::primitives::ByteStream;
+use aws_sdk_s3::types::{ChecksumAlgorithm, MetadataDirective};
 use bytes::Bytes;
 
 use super::S3Lake;
 use super::failure::{Refusal, Trouble};
 use super::manners::Manners;
+use crate::lake_url::encoded;
 use crate::oid::Oid;
 
 /// Slowest upload that is not given up, in bytes a second.
 const SLOWEST_BYTES: u64 = 16 << 10;
+/// Of every object, sent or copied.
 pub(super) const CONTENT_TYPE: &str = "application/octet-stream";
 
 /// Returns true if a server does not take uploads under a condition.
@@ -83,6 +88,28 @@ pub(super) async fn send(
         return Err(Trouble::Network("An upload was answered as if it were none".into()));
     }
     Ok(())
+}
+
+/// Begins the copy of an object, with all that is said of it.
+pub(super) fn copy(
+    client: &Client,
+    (from_bucket, from_key): (&str, &str),
+    (bucket, key): (&str, &str),
+) -> CopyObjectFluentBuilder {
+    let source = format!("{}/{}", encoded(from_bucket.as_bytes()), encoded(from_key.as_bytes()));
+    client.copy_object().bucket(bucket).key(key).copy_source(source)
+}
+
+/// Begins a copy that is like an object that is sent, whatever is said of the source.
+pub(super) fn copy_as_sent(
+    client: &Client,
+    from: (&str, &str),
+    to: (&str, &str),
+) -> CopyObjectFluentBuilder {
+    copy(client, from, to)
+        .content_type(CONTENT_TYPE)
+        .metadata_directive(MetadataDirective::Replace)
+        .checksum_algorithm(ChecksumAlgorithm::Sha256)
 }
 
 /// Encodes a digest as S3 has it in its headers.

@@ -1,15 +1,12 @@
 //! What stands under a name already: whether it is the object, and how old it is.
 
-use aws_sdk_s3::types::{ChecksumAlgorithm, MetadataDirective};
-
 use super::failure::{Doing, Trouble};
-use super::request::{CONTENT_TYPE, base64};
+use super::request::{base64, copy_as_sent};
 use super::{Head, S3Lake};
 use crate::digest::{COPY_BUFFER_BYTES, HashName};
 use crate::fs::unix_now;
 use crate::lake::upload::{CopyError, RENEW_AFTER_SECONDS};
 use crate::lake::{LakeError, Observer, Proof, Put, ReadLake as _, Upload};
-use crate::lake_url::encoded;
 use crate::object_name::ObjectName;
 use crate::oid::Oid;
 
@@ -82,18 +79,8 @@ pub(super) fn is_same(
 /// Copies an object onto itself, which gives it a new date and changes nothing else.
 pub(super) async fn renew(lake: &S3Lake, name: &ObjectName) -> Result<(), Trouble> {
     let key = lake.key(name);
-    let source = format!("{}/{}", encoded(lake.bucket.as_bytes()), encoded(key.as_bytes()));
-    let copied = lake.host().call(|client| {
-        client
-            .copy_object()
-            .bucket(&lake.bucket)
-            .key(&key)
-            .copy_source(&source)
-            .content_type(CONTENT_TYPE)
-            .metadata_directive(MetadataDirective::Replace)
-            .checksum_algorithm(ChecksumAlgorithm::Sha256)
-            .send()
-    });
+    let object = (&*lake.bucket, &*key);
+    let copied = lake.host().call(|client| copy_as_sent(&client, object, object).send());
     copied.await.map(|_| ())
 }
 
