@@ -325,9 +325,7 @@ fn a_refusal_tells_each_cause_once() {
     env.bare("origin.git");
     repo.git(["remote", "add", "origin", "../origin.git"]);
     repo.set_up(&[&first, &second]);
-    let line = format!("url = \"{}\"", second.url());
-    let settings = repo.text(".gitlake.toml").replace(&line, &format!("{line}\nrequired = true"));
-    repo.write(".gitlake.toml", settings);
+    repo.require(&second);
     let case = Case { env, repo, lake: first };
     for at in 0..60 {
         case.repo.write(format!("{at:02}.bin"), noise(at, 300));

@@ -175,9 +175,7 @@ fn a_required_remote_has_to_hold_everything() {
     env.bare("origin.git");
     repo.git(["remote", "add", "origin", "../origin.git"]);
     repo.set_up(&[&first, &second]);
-    let line = format!("url = \"{}\"", second.url());
-    let settings = repo.text(".gitlake.toml").replace(&line, &format!("{line}\nrequired = true"));
-    repo.write(".gitlake.toml", settings);
+    repo.require(&second);
     second.unmount();
     repo.write("a.bin", noise(1, 3000));
     repo.commit("v1");

@@ -286,6 +286,13 @@ impl Repo {
         self.commit("set up");
     }
 
+    /// Makes a remote of the settings one that has to hold all that is pushed.
+    pub(crate) fn require(&self, lake: &Lake) {
+        let line = format!("url = \"{}\"", lake.url());
+        let settings = self.text(".gitlake.toml");
+        self.write(".gitlake.toml", settings.replace(&line, &format!("{line}\nrequired = true")));
+    }
+
     /// Adds everything and commits it.
     #[track_caller]
     pub(crate) fn commit(&self, message: &str) -> Ran {
