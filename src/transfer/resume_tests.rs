@@ -249,15 +249,14 @@ fn a_file_grows_in_rounds_and_from_source_to_source() {
 
 #[test]
 fn what_an_earlier_run_left_of_a_file_is_verified_and_gone_on_with() {
-    let wrong = [&[0; 9], &noise()[..]].concat();
+    let wrong = noise();
     let right = Case::new().content;
     let longer = [&right[..], b"x"].concat();
-    let table: [(&[u8], &[u64]); 6] = [
+    let table: [(&[u8], &[u64]); 5] = [
         (&right, &[]),
         (&right[..1000], &[1000]),
         (&[], &[0]),
         (&wrong[..1000], &[1000, 0]),
-        (&wrong[..SIZE], &[SIZE as u64, 0]),
         (&longer, &[SIZE as u64 + 1, 0]),
     ];
     for (left, asked) in table {
@@ -265,11 +264,11 @@ fn what_an_earlier_run_left_of_a_file_is_verified_and_gone_on_with() {
         // Bytes that did not come in one go are held against nobody.
         assert!(!case.fetch_file(case.wanted_file(&[0], Some(left))));
         assert_eq!(case.lakes[0].offsets(), asked, "{} bytes were left", left.len());
-        // A source that has other bytes is told of all the same.
-        case.lakes[0].inject(Call::Get, Turn::From(1), Fault::FlipBitAt(2000));
-        let damaged = case.fetch_file(case.wanted_file(&[0, 1], Some(left)));
-        assert_eq!(damaged, !asked.is_empty(), "{} bytes were left", left.len());
     }
+    // A source that has other bytes is told of all the same.
+    let case = Case::new();
+    case.lakes[0].inject(Call::Get, Turn::From(1), Fault::FlipBitAt(2000));
+    assert!(case.fetch_file(case.wanted_file(&[0, 1], Some(&right[..1000]))));
 }
 
 #[test]

@@ -174,9 +174,11 @@ impl Transfer {
         if wanted.left.is_none() {
             return Ok(None);
         }
-        let mut all = likely_hashes(&wanted.candidates);
-        all.extend(hashes);
-        let hashed = file.recall(&all)?.finish();
+        let likely = match &wanted.known {
+            Some(_) => Vec::new(),
+            None => likely_hashes(&wanted.candidates),
+        };
+        let hashed = file.recall(&[hashes, &likely].concat())?.finish();
         let is_right = match &wanted.known {
             Some(known) => known.is(&hashed),
             None => is_named(&hashed, &wanted.candidates),

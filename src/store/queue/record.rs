@@ -57,10 +57,10 @@ impl<'a> Line<'a> {
         }
         let (kind, rest) = std::str::from_utf8(line).ok()?.split_at_checked(2)?;
         if kind == "l " {
-            let (key, address) = split_word(rest)?;
-            // The key is made from the address, so that damage turns no lake into another one.
-            let lake = LakeUrl::parse(address).ok().filter(|lake| lake.file_key() == key)?;
-            return Some(Self::Lake(lake));
+            // The key is for people. Records give that of the address, so that damage turns no lake into
+            // another one.
+            let (_, address) = split_word(rest)?;
+            return LakeUrl::parse(address).ok().map(Self::Lake);
         }
         let (oid, rest) = rest.split_at_checked(2 * Oid::LEN)?;
         let (number, rest) = split_word(rest.strip_prefix(' ')?)?;
