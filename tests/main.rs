@@ -19,6 +19,7 @@ mod dataset_commands;
 mod dataset_failures;
 mod dataset_git;
 mod dataset_kills;
+mod dataset_pace;
 mod dataset_pipelime;
 mod diff;
 mod doctor;
