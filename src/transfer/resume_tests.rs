@@ -281,6 +281,9 @@ fn what_is_left_counts_before_the_store_and_the_store_before_lakes() {
         let wanted = case.wanted_file(&[0], Some(left));
         case.fetch_file(WantedFile { known: Some(known.clone()), ..wanted });
     }
+    std::fs::remove_file(&stored).expect("removes");
+    let wanted = case.wanted_file(&[0], Some(&case.content));
+    case.fetch_file(WantedFile { known: Some(known.clone()), ..wanted });
     assert!(case.lakes[0].offsets().is_empty());
     crate::fs::write_atomic(&stored, &noise(), crate::fs::Shared::Yes).expect("writes");
     let wanted = case.wanted_file(&[0], Some(&case.content[..9]));

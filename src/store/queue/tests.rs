@@ -151,6 +151,11 @@ fn a_line_that_is_too_long_is_passed_over() {
         assert!(claims.tentative().any(|record| record.path == path(b"a")), "{len}");
         assert_eq!(claims.tentative().count(), 1 + usize::from(is_read), "{len}");
     }
+    // Nor is its end taken for a line.
+    let mut claims = Claims::default();
+    let log = format!("{record:x<65536}{record}b\n{record}a\n");
+    assert!(claims.add_log(log.as_bytes()).expect("reads"));
+    assert_eq!(claims.tentative().map(|record| record.path).collect::<Vec<_>>(), [path(b"a")]);
 }
 
 #[test]
