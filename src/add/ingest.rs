@@ -2,11 +2,10 @@
 
 use std::fs::Metadata;
 use std::io::{ErrorKind, Read as _};
-use std::path::Path;
 
 use crate::digest::{COPY_BUFFER_BYTES, HashName, Hashed, Hasher};
 use crate::fs::PathError;
-use crate::fs::beneath::Parent;
+use crate::fs::beneath::Tree;
 use crate::pointer::{Parsed, is_lfs_pointer};
 use crate::repo_path::RepoPath;
 use crate::store::stage::Intake;
@@ -41,7 +40,7 @@ pub(super) enum Ingested {
 pub(super) fn ingest(
     store: &Store,
     hashes: &[HashName],
-    top: &Path,
+    tree: &Tree,
     path: &RepoPath,
     cancel: &Cancel,
     reporter: &dyn Reporter,
@@ -50,10 +49,9 @@ pub(super) fn ingest(
         return Ok(Ingested::Interrupted);
     }
     // Whatever cannot be read, git tells about.
-    let file = Parent::open(top, path).ok().flatten().and_then(|parent| parent.open_file().ok());
-    let Some(mut file) = file else { return Ok(Ingested::LeftToGit) };
-    let Ok(metadata) = file.metadata() else { return Ok(Ingested::LeftToGit) };
-    let mut head = Vec::new();
+    let Ok((mut file, metadata)) = tree.open_file(path) else { return Ok(Ingested::LeftToGit) };
+    // One more than there should be, so that the end is found without growing.
+    let mut head = Vec::with_capacity(metadata.len().min(IN_MEMORY_BYTES) as usize + 1);
     if (&mut file).take(IN_MEMORY_BYTES + 1).read_to_end(&mut head).is_err() {
         return Ok(Ingested::LeftToGit);
     }
@@ -65,8 +63,7 @@ pub(super) fn ingest(
         let mut hasher = Hasher::new(hashes);
         hasher.update(&head);
         let hashed = hasher.finish();
-        let before = store.presence(hashed.oid, hashed.size)?;
-        store.put(hashed.oid, &head)?;
+        let before = store.put(hashed.oid, &head)?;
         (hashed, before)
     } else {
         let mut intake = Intake::begin(store, hashes, None);

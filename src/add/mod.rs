@@ -13,7 +13,8 @@ use crate::config::UploadAt;
 use crate::fail_point;
 use crate::filter::clean::{self, Cleaner, Emitted};
 use crate::filter::finish::{self, Summary};
-use crate::fs::PathError;
+use crate::fs::beneath::Tree;
+use crate::fs::{IoContext as _, PathError};
 use crate::parallel;
 use crate::repo::attributes::{LakePaths, is_never_tracked};
 use crate::repo::index::Index;
@@ -172,8 +173,9 @@ fn add_some(site: &Workspace, some: &[Candidate], added: &mut Added) -> Result<(
     let (store, cancel, reporter) = (&*site.store, &site.cancel, &*site.reporter);
     let hashes = site.config.extra_hashes();
     let threads = std::thread::available_parallelism().map_or(2, usize::from);
+    let tree = Tree::open(top).context(top)?;
     let ingested = parallel::map(threads, some.len(), |at| {
-        let ingested = ingest::ingest(store, &hashes, top, &some[at].path, cancel, reporter);
+        let ingested = ingest::ingest(store, &hashes, &tree, &some[at].path, cancel, reporter);
         reporter.hashed(1, 0);
         ingested
     });

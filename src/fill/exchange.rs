@@ -10,8 +10,8 @@ use std::time::{Duration, SystemTime};
 
 use super::{Error, Item};
 use crate::fail_point;
-use crate::fs::beneath::Parent;
-use crate::fs::{PathError, platform, second_of_files, until_next_second};
+use crate::fs::beneath::Tree;
+use crate::fs::{IoContext as _, PathError, platform, second_of_files, until_next_second};
 use crate::pointer::MAX_POINTER_BYTES;
 use crate::repo::BlobId;
 use crate::repo::index_stat::{self, StatChange, StatUpdate};
@@ -124,14 +124,13 @@ pub fn recover(site: &Workspace) -> Result<(), Error> {
         return Ok(());
     }
     let index = site.repo.index()?;
+    let tree = Tree::open(work_tree).context(work_tree)?;
     let mut changes = Vec::new();
     for entry in logs.iter().flat_map(|log| &log.entries) {
         let there = index.entry_at(entry.path.as_bytes()).map(|there| there.id);
         let blob = BlobId::parse_hex(entry.blob.as_bytes()).filter(|blob| there == Some(*blob));
-        let parent = Parent::open(work_tree, &entry.path).ok().flatten();
-        let file = parent.and_then(|parent| parent.open_file().ok());
-        let (Some(id), Some(mut file)) = (blob, file) else { continue };
-        let Ok(metadata) = file.metadata() else { continue };
+        let opened = tree.open_file(&entry.path).ok();
+        let (Some(id), Some((mut file, metadata))) = (blob, opened) else { continue };
         let is_right = match metadata.len() {
             len if len == entry.size => {
                 let hashed = crate::digest::hash_reader(&mut file, &[]);
@@ -169,11 +168,12 @@ pub(crate) fn settled<T>(
     files: Vec<(T, Metadata)>,
     path: impl Fn(&T) -> RepoPath,
 ) -> Vec<(T, Metadata)> {
+    let tree = site.repo.work_tree().and_then(|top| Tree::open(top).ok());
     let look = |files: Vec<(T, Metadata)>| -> (Vec<_>, Vec<_>) {
         // The second is that of before the look: what changes afterwards gets this one or a later one.
         let second = second_of_files();
         let same = files.into_iter().filter_map(|(file, before)| {
-            let now = look_again(site, &path(&file), &before)?;
+            let now = look_again(tree.as_ref()?, &path(&file), &before)?;
             Some((file, now))
         });
         same.partition(|(_, metadata)| seconds_of(metadata).is_some_and(|then| then < second))
@@ -188,9 +188,8 @@ pub(crate) fn settled<T>(
 }
 
 /// Returns the stat data of a file that is as it was left.
-fn look_again(site: &Workspace, path: &RepoPath, before: &Metadata) -> Option<Metadata> {
-    let parent = Parent::open(site.repo.work_tree()?, path).ok()??;
-    let now = parent.open_file().ok()?.metadata().ok()?;
+fn look_again(tree: &Tree, path: &RepoPath, before: &Metadata) -> Option<Metadata> {
+    let (_, now) = tree.open_file(path).ok()?;
     let is_same = platform::inode(&now) == platform::inode(before)
         && now.len() == before.len()
         && now.modified().ok() == before.modified().ok();

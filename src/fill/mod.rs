@@ -12,7 +12,7 @@ use std::ops::AddAssign;
 use exchange::{Changed, exchange};
 
 use crate::fs::PathError;
-use crate::fs::beneath::Parent;
+use crate::fs::beneath::Tree;
 use crate::oid::Oid;
 use crate::parallel;
 use crate::pointer::{MAX_POINTER_BYTES, Parsed, Pointer};
@@ -97,6 +97,8 @@ pub fn left(
     let Some(work_tree) = site.repo.work_tree() else {
         return Ok(Vec::new());
     };
+    // What cannot be opened is no pointer of ours.
+    let Ok(tree) = Tree::open(work_tree) else { return Ok(Vec::new()) };
     let mut lake_paths = LakePaths::of_work_tree(&site.repo, index)?;
     let mut items = Vec::new();
     for entry in index.entries() {
@@ -115,7 +117,7 @@ pub fn left(
         if !metadata.is_ok_and(|metadata| metadata.is_file() && is_short(metadata.len())) {
             continue;
         }
-        let Some(text) = read_beneath(work_tree, &path) else { continue };
+        let Some(text) = read_pointer(&tree, &path) else { continue };
         let Parsed::Pointer(pointer, _) = Parsed::of(&text) else { continue };
         let same = matches!(site.pointer_of(entry.id)?, Some((_, there)) if there == pointer);
         if same && lake_paths.contains(&path)? {
@@ -125,10 +127,10 @@ pub fn left(
     Ok(items)
 }
 
-fn read_beneath(work_tree: &std::path::Path, path: &RepoPath) -> Option<Vec<u8>> {
+fn read_pointer(tree: &Tree, path: &RepoPath) -> Option<Vec<u8>> {
     use std::io::Read as _;
-    let file = Parent::open(work_tree, path).ok()??.open_file().ok()?;
-    let mut text = Vec::new();
+    let (file, metadata) = tree.open_file(path).ok()?;
+    let mut text = Vec::with_capacity(metadata.len().min(MAX_POINTER_BYTES as u64) as usize + 1);
     file.take(MAX_POINTER_BYTES as u64 + 1).read_to_end(&mut text).ok()?;
     Some(text)
 }

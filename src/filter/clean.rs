@@ -161,11 +161,7 @@ impl<'a> Cleaner<'a> {
         let mut hasher = Hasher::new(&self.hashes);
         hasher.update(content);
         let hashed = hasher.finish();
-        let store = &self.site.store;
-        let stored = store.presence(hashed.oid, hashed.size).and_then(|before| {
-            store.put(hashed.oid, content)?;
-            Ok(before)
-        });
+        let stored = self.site.store.put(hashed.oid, content);
         self.answer(path, &hashed, stored)
     }
 

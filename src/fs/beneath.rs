@@ -24,7 +24,7 @@ impl Parent {
     /// If a component on the way is a symbolic link or no folder, or enters git's own folder.
     pub fn open(root: &Path, path: &RepoPath) -> io::Result<Option<Self>> {
         if path.enters_git_dir() {
-            return Err(io::Error::other("the path enters git's own folder"));
+            return Err(enters_git_dir());
         }
         let inner = super::if_exists(imp::Parent::open(root, path))?;
         Ok(inner.map(|inner| Self { inner }))
@@ -35,7 +35,7 @@ impl Parent {
     /// # Errors
     /// If it does not exist, cannot be read, or is anything else.
     pub fn open_file(&self) -> io::Result<File> {
-        self.inner.open_file()
+        self.inner.open_file().and_then(regular).map(|(file, _)| file)
     }
 
     /// Moves the file `staged`, which must be on the same file system, to the path, if the file there
@@ -69,6 +69,46 @@ impl Parent {
     }
 }
 
+/// A folder that many files beneath it are read from.
+#[derive(Debug)]
+pub struct Tree {
+    inner: imp::Tree,
+}
+
+impl Tree {
+    /// Opens the folder itself; links on the way to it are followed.
+    ///
+    /// # Errors
+    /// If it cannot be opened.
+    pub fn open(root: &Path) -> io::Result<Self> {
+        imp::Tree::open(root).map(|inner| Self { inner })
+    }
+
+    /// Opens a regular file, without following a link anywhere beneath the folder, and returns its stat
+    /// data as well.
+    ///
+    /// # Errors
+    /// If it does not exist, cannot be read, is anything else, or lies in git's own folder.
+    pub fn open_file(&self, path: &RepoPath) -> io::Result<(File, Metadata)> {
+        if path.enters_git_dir() {
+            return Err(enters_git_dir());
+        }
+        self.inner.open_file(path).and_then(regular)
+    }
+}
+
+fn enters_git_dir() -> io::Error {
+    io::Error::other("the path enters git's own folder")
+}
+
+fn regular(file: File) -> io::Result<(File, Metadata)> {
+    let metadata = file.metadata()?;
+    match metadata.is_file() {
+        true => Ok((file, metadata)),
+        false => Err(io::Error::other("it is no regular file")),
+    }
+}
+
 /// Returns true if the system or the file system cannot exchange names.
 fn is_unsupported(error: &io::Error) -> bool {
     // EINVAL is what file systems without RENAME_EXCHANGE return (renameat2(2)).
@@ -83,6 +123,38 @@ mod imp {
 
     use super::*;
 
+    const SEARCH: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
+    /// A named pipe must not make anybody wait.
+    const READ: OFlags =
+        OFlags::RDONLY.union(OFlags::NOFOLLOW).union(OFlags::NONBLOCK).union(OFlags::CLOEXEC);
+
+    #[derive(Debug)]
+    pub(super) struct Tree {
+        root: OwnedFd,
+    }
+
+    impl Tree {
+        pub(super) fn open(root: &Path) -> io::Result<Self> {
+            Ok(Self { root: openat(CWD, root, SEARCH, Mode::empty())? })
+        }
+
+        pub(super) fn open_file(&self, path: &RepoPath) -> io::Result<File> {
+            #[cfg(target_os = "linux")]
+            {
+                use rustix::fs::{ResolveFlags, openat2};
+                use rustix::io::Errno;
+                // One call for all components, since Linux 5.6; sandboxes may refuse it.
+                let within = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
+                match openat2(&self.root, path.as_bytes(), READ, Mode::empty(), within) {
+                    Err(Errno::NOSYS | Errno::PERM | Errno::AGAIN) => {}
+                    opened => return Ok(File::from(opened?)),
+                }
+            }
+            let root = openat(&self.root, ".", SEARCH, Mode::empty())?;
+            Parent::walk(root, path)?.open_file()
+        }
+    }
+
     #[derive(Debug)]
     pub(super) struct Parent {
         folder: OwnedFd,
@@ -91,23 +163,21 @@ mod imp {
 
     impl Parent {
         pub(super) fn open(root: &Path, path: &RepoPath) -> io::Result<Self> {
-            let search = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-            let mut folder = openat(CWD, root, search, Mode::empty())?;
+            let root = openat(CWD, root, SEARCH, Mode::empty())?;
+            Self::walk(root, path)
+        }
+
+        fn walk(mut folder: OwnedFd, path: &RepoPath) -> io::Result<Self> {
             let mut components: Vec<&[u8]> = path.components().collect();
             let name = components.pop().expect("a path has a last component").to_vec();
             for component in components {
-                folder = openat(&folder, component, search | OFlags::NOFOLLOW, Mode::empty())?;
+                folder = openat(&folder, component, SEARCH | OFlags::NOFOLLOW, Mode::empty())?;
             }
             Ok(Self { folder, name })
         }
 
         pub(super) fn open_file(&self) -> io::Result<File> {
-            let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-            let file = File::from(openat(&self.folder, &*self.name, flags, Mode::empty())?);
-            match file.metadata()?.is_file() {
-                true => Ok(file),
-                false => Err(io::Error::other("it is no regular file")),
-            }
+            Ok(File::from(openat(&self.folder, &*self.name, READ, Mode::empty())?))
         }
 
         #[cfg(target_os = "linux")]
@@ -133,6 +203,21 @@ mod imp {
     use std::path::PathBuf;
 
     use super::*;
+
+    #[derive(Debug)]
+    pub(super) struct Tree {
+        root: PathBuf,
+    }
+
+    impl Tree {
+        pub(super) fn open(root: &Path) -> io::Result<Self> {
+            Ok(Self { root: root.to_owned() })
+        }
+
+        pub(super) fn open_file(&self, path: &RepoPath) -> io::Result<File> {
+            Parent::open(&self.root, path)?.open_file()
+        }
+    }
 
     #[derive(Debug)]
     pub(super) struct Parent {
@@ -190,6 +275,29 @@ mod tests {
         assert!(Parent::open(&root, &path("absent/x")).expect("absent").is_none());
         Parent::open(&root, &path("link/x")).expect_err("a link");
         Parent::open(&root, &path(".GIT/x")).expect_err("git's folder");
+    }
+
+    #[test]
+    fn a_tree_reads_regular_files_alone_and_follows_no_link() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let (root, outside) = (dir.path().join("root"), dir.path().join("outside"));
+        std::fs::create_dir_all(root.join("real/folder")).expect("creates");
+        std::fs::create_dir_all(root.join(".git")).expect("creates");
+        std::fs::create_dir(&outside).expect("creates");
+        for file in [root.join("real/x"), root.join(".git/x"), outside.join("x")] {
+            crate::fs::write_atomic(&file, b"123", crate::fs::Shared::Yes).expect("writes");
+        }
+        symlink(&outside, root.join("link")).expect("links");
+        symlink("real", root.join("inside")).expect("links");
+        symlink("x", root.join("real/alias")).expect("links");
+        // The folder itself may be reached by a link.
+        symlink(&root, dir.path().join("root-link")).expect("links");
+        let tree = Tree::open(&dir.path().join("root-link")).expect("opens");
+        let (_, metadata) = tree.open_file(&path("real/x")).expect("opens");
+        assert_eq!(metadata.len(), 3);
+        for refused in ["link/x", "inside/x", "real/alias", "real/folder", ".git/x", "real/no"] {
+            tree.open_file(&path(refused)).expect_err(refused);
+        }
     }
 
     #[test]

@@ -53,21 +53,24 @@ impl Store {
         Ok(())
     }
 
-    /// Stores content that is in memory; writes nothing if it is stored already.
+    /// Stores content that is in memory, and returns how it stood in the store before; writes nothing if
+    /// it is stored already.
     ///
     /// `oid` must be the digest of `bytes`. On return the object is under its final name, safe from
     /// any kill; it is safe from power loss after [`Store::sync`].
     ///
     /// # Errors
     /// If the store cannot be written.
-    pub fn put(&self, oid: Oid, bytes: &[u8]) -> Result<(), PathError> {
-        if self.presence(oid, bytes.len() as u64)? == Presence::Stored {
+    pub fn put(&self, oid: Oid, bytes: &[u8]) -> Result<Presence, PathError> {
+        let before = self.presence(oid, bytes.len() as u64)?;
+        if before == Presence::Stored {
             self.note_use(oid);
-            return Ok(());
+            return Ok(before);
         }
         let mut staged = self.stage_known(oid)?;
         staged.file.write_all(bytes).context(staged.path())?;
-        staged.publish(oid)
+        staged.publish(oid)?;
+        Ok(before)
     }
 }
 
