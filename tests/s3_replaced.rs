@@ -30,7 +30,10 @@ fn name_of(bytes: &[u8]) -> ObjectName {
 fn replace(lake: &S3Lake, bytes: &[u8]) -> Result<Replaced, LakeError> {
     let open = || Ok(Box::new(io::Cursor::new(bytes.to_vec())) as Box<dyn Read + Send>);
     let (name, size) = (&name_of(bytes), bytes.len() as u64);
-    lake.replace(&Upload { name, hash: HashName::Sha256, size, open: &open }, &Unobserved)
+    lake.replace(
+        &Upload { name, hash: HashName::Sha256, size, open: &open, verified: None },
+        &Unobserved,
+    )
 }
 
 fn aside(server: &S3Server) -> Vec<Vec<u8>> {
@@ -87,7 +90,7 @@ fn a_large_object_is_checked_before_anything_is_touched() {
     let other = noise(3, right.len());
     let open = || Ok(Box::new(io::Cursor::new(other.clone())) as Box<dyn Read + Send>);
     let (name, size) = (&name_of(&right), right.len() as u64);
-    let upload = Upload { name, hash: HashName::Sha256, size, open: &open };
+    let upload = Upload { name, hash: HashName::Sha256, size, open: &open, verified: None };
     let result = lake.replace(&upload, &Unobserved);
     assert!(matches!(result, Err(LakeError::SourceChanged { .. })), "{result:?}");
     assert_eq!((aside(&server).len(), server.unfinished_uploads("lake")), (0, 0));

@@ -252,7 +252,7 @@ impl WriteLake for FaultyLake {
         let sent: Vec<Upload<'_>> = struck()
             .zip(&opens)
             .filter(|((_, fault), _)| !matches!(fault, Some(Fault::Fail(_))))
-            .map(|((upload, _), open)| Upload { open, ..*upload })
+            .map(|((upload, _), open)| Upload { open, verified: None, ..*upload })
             .collect();
         let mut limit = u64::MAX;
         for fault in faults.iter().flatten() {

@@ -1,5 +1,6 @@
 //! One object on its way into a lake: what is promised about it, and the copy that checks it.
 
+use std::fs::File;
 use std::io::{self, ErrorKind, Read, Write};
 use std::sync::Arc;
 
@@ -12,6 +13,9 @@ use crate::object_name::ObjectName;
 /// From this age on, finding an object renews its date.
 pub(super) const RENEW_AFTER_SECONDS: u64 = 7 * 24 * 60 * 60;
 
+/// So much is copied between two looks whether to stop.
+const SHARED_BYTES: u64 = 64 << 20;
+
 /// An object to upload: what it is, and how to read it from its beginning, once or several times.
 #[derive(Clone, Copy)]
 pub struct Upload<'a> {
@@ -23,6 +27,9 @@ pub struct Upload<'a> {
     pub size: u64,
     /// Opens the bytes.
     pub open: &'a (dyn Fn() -> io::Result<Box<dyn Read + Send>> + Sync),
+    /// Opens them as a file that this process has hashed and that nobody wrote to since, if there is one:
+    /// its blocks may be copied or shared unread.
+    pub verified: Option<&'a (dyn Fn() -> Option<File> + Sync)>,
 }
 
 /// How an upload ended well; either way the object is in the lake for good.
@@ -104,6 +111,37 @@ impl Upload<'_> {
     ) -> Result<(), CopyError> {
         let mut reader = (self.open)().map_err(CopyError::Read)?;
         self.copy_checked(&mut *reader, sink, buffer, observer)
+    }
+
+    /// Copies the bytes to a file, by sharing blocks where they were verified before and the file system can;
+    /// else through `buffer`, checking them on the way.
+    ///
+    /// Unless this returns `Ok`, the file must not be published.
+    pub(super) fn copy_to_file(
+        &self,
+        target: &mut File,
+        buffer: &mut [u8],
+        observer: &dyn Observer,
+    ) -> Result<(), CopyError> {
+        let Some(mut verified) = self.verified.and_then(|open| open()) else {
+            return self.copy_to(target, buffer, observer);
+        };
+        let mut left = self.size;
+        while left > 0 {
+            if observer.is_cancelled() {
+                return Err(CopyError::Cancelled);
+            }
+            // From file to file the system does it, without a buffer of ours.
+            let piece = &mut (&mut verified).take(left.min(SHARED_BYTES));
+            match io::copy(piece, target).map_err(CopyError::Write)? {
+                0 => return Err(CopyError::Mismatch),
+                count => {
+                    left -= count;
+                    observer.advanced(count);
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Reads what is in the lake under this name, and returns `Ok` if it is this object.

@@ -240,6 +240,17 @@ impl Store {
         Ok(Some(file))
     }
 
+    /// Opens an object whose bytes this process has verified before, and that was not written to since;
+    /// `None` if there is none.
+    pub fn open_if_verified(&self, oid: Oid, size: u64) -> Option<File> {
+        if !self.verified.lock().expect("no holder panics").contains_key(&oid) {
+            return None;
+        }
+        let file = self.open(oid).ok()??;
+        let metadata = file.metadata().ok()?;
+        (metadata.len() == size && self.is_verified(oid, &metadata)).then_some(file)
+    }
+
     /// Returns true if this process hashed the object's bytes and the file was not written to since.
     fn is_verified(&self, oid: Oid, metadata: &Metadata) -> bool {
         let verified = self.verified.lock().expect("no holder panics");

@@ -55,7 +55,13 @@ impl Transfer {
     fn replace_from(&self, lake: &dyn AdminLake, job: &Job) -> Result<Replaced, Failure> {
         let (begun, mut round) = (Instant::now(), 0);
         let open = self.source(job);
-        let upload = Upload { name: &job.url.name, hash: job.hash, size: job.size, open: &open };
+        let upload = Upload {
+            name: &job.url.name,
+            hash: job.hash,
+            size: job.size,
+            open: &open,
+            verified: None,
+        };
         loop {
             let error = match lake.replace(&upload, self) {
                 Ok(replaced) => return Ok(replaced),

@@ -105,6 +105,7 @@ impl Sample {
                 hash: sample.digest.hash,
                 size: sample.bytes.len() as u64,
                 open,
+                verified: None,
             })
             .collect();
         let results = lake.put(&uploads, observer);
@@ -122,6 +123,7 @@ impl Sample {
             hash: self.digest.hash,
             size: self.bytes.len() as u64,
             open,
+            verified: None,
         };
         lake.put(&[upload], &Unobserved).remove(0)
     }

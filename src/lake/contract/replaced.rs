@@ -16,7 +16,7 @@ fn replace_from(
     observer: &dyn Observer,
 ) -> Result<Replaced, LakeError> {
     let (hash, size) = (sample.digest.hash, sample.bytes.len() as u64);
-    lake.replace(&Upload { name: &sample.name, hash, size, open }, observer)
+    lake.replace(&Upload { name: &sample.name, hash, size, open, verified: None }, observer)
 }
 
 fn replace(lake: &dyn AdminLake, sample: &Sample) -> Result<Replaced, LakeError> {

@@ -154,7 +154,7 @@ impl<'a> Batch<'a> {
     pub(super) fn stage(&mut self, upload: &Upload<'_>) -> Result<TempPath, LakeError> {
         let writing = |error| LakeError::writing(&self.lake.url, error);
         let mut staged = fs::stage(&self.staging, Shared::Yes).map_err(writing)?;
-        let copied = upload.copy_to(&mut staged, &mut self.buffer, self.observer);
+        let copied = upload.copy_to_file(staged.as_file_mut(), &mut self.buffer, self.observer);
         copied.map_err(|error| match error {
             CopyError::Read(error) => upload.unreadable(error),
             CopyError::Mismatch => upload.changed(),

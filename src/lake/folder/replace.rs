@@ -104,7 +104,8 @@ mod tests {
         let replace = || {
             let open = || Ok(Box::new(&b"right"[..]) as Box<dyn io::Read + Send>);
             let (name, hash) = (sample.name(), HashName::Sha256);
-            let replaced = lake.replace(&Upload { name, hash, size: 5, open: &open }, &Unobserved);
+            let replaced = lake
+                .replace(&Upload { name, hash, size: 5, open: &open, verified: None }, &Unobserved);
             let Ok(Replaced::Aside(place)) = replaced else { panic!("{replaced:?}") };
             assert_eq!(std::fs::read(&path).expect("a file"), b"right");
             base.join(ASIDE_FOLDER).join(place.rsplit('/').next().expect("a name"))

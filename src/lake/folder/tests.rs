@@ -272,6 +272,7 @@ fn failed_uploads_leave_no_staged_file() {
         hash: HashName::Sha256,
         size: 3,
         open: &|| Ok(Box::new(io::repeat(b'x').take(1 << 30))),
+        verified: None,
     };
     let result = env.lake.put(&[wrong], &Unobserved).remove(0);
     assert!(matches!(result, Err(LakeError::SourceChanged { .. })));
@@ -295,10 +296,29 @@ fn an_unfinished_upload_is_not_seen_in_the_lakes_folder() {
             assert!(names().iter().all(|name| name == ".pl" || name == STAGING_FOLDER));
             Ok(Box::new(&b"abc"[..]))
         },
+        verified: None,
     };
     let result = env.lake.put(&[upload], &Unobserved).remove(0);
     assert_eq!(result.expect("puts"), Put::Created);
     assert_eq!(env.staged(), 0);
+}
+
+#[test]
+fn a_file_that_was_verified_before_is_copied_unread_and_has_to_be_whole() {
+    let (env, sample) = (Env::new(), Sample::new(b"abc"));
+    let dir = tempfile::tempdir().expect("a folder");
+    let path = dir.path().join("x");
+    let put = |bytes: &[u8]| {
+        crate::fs::write_atomic(&path, bytes, Shared::No).expect("writes");
+        let verified = || Some(File::open(&path).expect("opens"));
+        let open = || panic!("nobody needs it");
+        let (name, hash, verified) = (sample.name(), HashName::Sha256, Some(&verified as _));
+        let upload = Upload { name, hash, size: 3, open: &open, verified };
+        env.lake.put(&[upload], &Unobserved).remove(0)
+    };
+    assert!(matches!(put(b"ab"), Err(LakeError::SourceChanged { .. })));
+    assert_eq!(put(b"abc").expect("puts"), Put::Created);
+    assert_eq!(std::fs::read(env.lake.path_of(sample.name())).expect("reads"), b"abc");
 }
 
 #[test]
@@ -317,6 +337,7 @@ fn cancelling_late_publishes_nothing_of_the_batch() {
         hash: HashName::Sha256,
         size,
         open,
+        verified: None,
     };
     let open_last = || {
         late.0.store(true, Ordering::SeqCst);
@@ -462,6 +483,7 @@ fn a_share_that_vanishes_during_a_batch_is_named_and_not_its_files() {
             hash: HashName::Sha256,
             size: contents[at].len() as u64,
             open: &opens[at],
+            verified: None,
         })
         .collect();
     for result in env.lake.put(&uploads, &Unobserved) {

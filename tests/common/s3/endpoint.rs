@@ -162,7 +162,7 @@ pub(crate) fn put_from(
     open: Open<'_>,
     observer: &dyn Observer,
 ) -> Result<Put, LakeError> {
-    let upload = Upload { name, hash: HashName::Sha256, size: size as u64, open };
+    let upload = Upload { name, hash: HashName::Sha256, size: size as u64, open, verified: None };
     lake.put(&[upload], observer).remove(0)
 }
 
