@@ -61,7 +61,7 @@ impl<'a> Versions<'a> {
         }
         let shown = crate::repo_path::join(top, &path);
         let Some(parent) = Parent::open(top, &path).context(&shown)? else { return Ok(None) };
-        let Some(mut file) = if_exists(parent.open_file()).context(&shown)? else {
+        let Some((mut file, _)) = if_exists(parent.open_file()).context(&shown)? else {
             return Ok(None);
         };
         let mut head = Vec::new();

@@ -1,12 +1,12 @@
 //! Pointers in the place of content.
 
 use std::fs::Metadata;
-use std::path::Path;
 
 use super::exchange::exchange;
 use super::{Error, Item, THREADS};
 use crate::digest::hash_reader;
-use crate::fs::beneath::Parent;
+use crate::fs::IoContext as _;
+use crate::fs::beneath::Tree;
 use crate::parallel;
 use crate::repo_path::RepoPath;
 use crate::store::materialize::Outcome;
@@ -43,11 +43,14 @@ pub struct Report {
 pub fn look(site: &Workspace, items: &[Item]) -> Vec<State> {
     let bytes = items.iter().map(|item| item.pointer.size()).sum();
     site.reporter.expect(Activity::Verifying, items.len() as u64, bytes);
-    let work_tree = site.repo.work_tree().expect("items lie in one");
+    let tree = site.repo.work_tree().and_then(|top| Tree::open(top).ok());
     let (reporter, cancel) = (&*site.reporter, &site.cancel);
     let states = parallel::map(THREADS, items.len(), |at| {
         let item = &items[at];
-        let state = if cancel.is_cancelled() { State::Other } else { state(work_tree, item) };
+        let state = match &tree {
+            Some(tree) if !cancel.is_cancelled() => state(tree, item),
+            _ => State::Other,
+        };
         reporter.moved(item.pointer.size());
         reporter.finished_object();
         state
@@ -56,12 +59,8 @@ pub fn look(site: &Workspace, items: &[Item]) -> Vec<State> {
     states
 }
 
-fn state(work_tree: &Path, item: &Item) -> State {
-    let parent = Parent::open(work_tree, &item.path).ok().flatten();
-    let Some(file) = parent.and_then(|parent| parent.open_file().ok()) else {
-        return State::Absent;
-    };
-    let Ok(metadata) = file.metadata() else { return State::Other };
+fn state(tree: &Tree, item: &Item) -> State {
+    let Ok((file, metadata)) = tree.open_file(&item.path) else { return State::Absent };
     let (size, text) = (item.pointer.size(), &item.text);
     if metadata.len() != size && metadata.len() != text.len() as u64 {
         return State::Other;
@@ -91,14 +90,15 @@ pub fn drop_content(site: &Workspace, found: Vec<(Item, Metadata)>) -> Result<Re
         return Ok(report);
     }
     let (items, looked_at): (Vec<Item>, Vec<Metadata>) = found.into_iter().unzip();
-    let work_tree = site.repo.work_tree().expect("items lie in one");
+    let top = site.repo.work_tree().expect("items lie in one");
+    let tree = Tree::open(top).context(top)?;
     let (store, cancel) = (&*site.store, &site.cancel);
     exchange(site, &items, None, || {
         let outcomes = parallel::map(THREADS, items.len(), |at| match cancel.is_cancelled() {
             true => Ok(Outcome::Interrupted),
             false => {
                 let Item { path, text, .. } = &items[at];
-                store.replace_unchanged(work_tree, path, &looked_at[at], text)
+                store.replace_unchanged(&tree, path, &looked_at[at], text)
             }
         });
         let mut changed = Vec::new();

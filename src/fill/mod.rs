@@ -11,8 +11,8 @@ use std::ops::AddAssign;
 
 use exchange::{Changed, exchange};
 
-use crate::fs::PathError;
 use crate::fs::beneath::Tree;
+use crate::fs::{IoContext as _, PathError};
 use crate::oid::Oid;
 use crate::parallel;
 use crate::pointer::{MAX_POINTER_BYTES, Parsed, Pointer};
@@ -158,11 +158,13 @@ pub fn fill(
         exchange::end(site, log);
         return Ok(report);
     }
+    let top = site.repo.work_tree().expect("items lie in one");
+    let tree = Tree::open(top).context(top)?;
     exchange(site, &ready, log, || {
         let all: Vec<usize> = (0..ready.len()).collect();
-        let (mut filled, damaged) = put_in_place(site, &ready, &all, &mut report);
+        let (mut filled, damaged) = put_in_place(site, &tree, &ready, &all, &mut report);
         if !damaged.is_empty() {
-            filled.extend(fill_again(site, &ready, damaged, &mut report));
+            filled.extend(fill_again(site, &tree, &ready, damaged, &mut report));
         }
         filled
     })?;
@@ -205,6 +207,7 @@ pub fn fetch<'a>(
 /// Fetches objects that turned out to be damaged in the store, and fills their files.
 fn fill_again(
     site: &Workspace,
+    tree: &Tree,
     items: &[Item],
     damaged: Vec<usize>,
     report: &mut Report,
@@ -218,7 +221,7 @@ fn fill_again(
         let reason = reason(&at).map(ToString::to_string);
         report.failures.push((items[at].path.clone(), reason.unwrap_or_default()));
     }
-    let (filled, damaged) = put_in_place(site, items, &fetched, report);
+    let (filled, damaged) = put_in_place(site, tree, items, &fetched, report);
     for at in damaged {
         let reason = "The object was damaged again right after it was fetched".to_owned();
         report.failures.push((items[at].path.clone(), reason));
@@ -230,13 +233,13 @@ fn fill_again(
 /// whose object turned out to be damaged and was set aside.
 fn put_in_place(
     site: &Workspace,
+    tree: &Tree,
     items: &[Item],
     which: &[usize],
     report: &mut Report,
 ) -> (Changed, Vec<usize>) {
     let bytes = which.iter().map(|at| items[*at].pointer.size()).sum();
     site.reporter.expect(Activity::Filling, which.len() as u64, bytes);
-    let work_tree = site.repo.work_tree().expect("items lie in one");
     let (store, reporter, cancel) = (&*site.store, &*site.reporter, &site.cancel);
     let outcomes = parallel::map(THREADS, which.len(), |position| {
         let item = &items[which[position]];
@@ -247,7 +250,7 @@ fn put_in_place(
         };
         let outcome = match cancel.is_cancelled() {
             true => Ok(Outcome::Interrupted),
-            false => store.materialize(work_tree, &item.path, &item.text, oid, size, &advanced),
+            false => store.materialize(tree, &item.path, &item.text, oid, size, &advanced),
         };
         reporter.finished_object();
         outcome

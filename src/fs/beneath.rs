@@ -6,7 +6,7 @@
 
 use std::fs::{File, Metadata};
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::platform;
 use crate::repo_path::RepoPath;
@@ -30,12 +30,12 @@ impl Parent {
         Ok(inner.map(|inner| Self { inner }))
     }
 
-    /// Opens the file, if it is a regular one and not a symbolic link.
+    /// Opens the file, if it is a regular one and not a symbolic link, and returns its stat data as well.
     ///
     /// # Errors
     /// If it does not exist, cannot be read, or is anything else.
-    pub fn open_file(&self) -> io::Result<File> {
-        self.inner.open_file().and_then(regular).map(|(file, _)| file)
+    pub fn open_file(&self) -> io::Result<(File, Metadata)> {
+        self.inner.open_file().and_then(regular)
     }
 
     /// Moves the file `staged`, which must be on the same file system, to the path, if the file there
@@ -69,9 +69,10 @@ impl Parent {
     }
 }
 
-/// A folder that many files beneath it are read from.
+/// A folder with many files beneath it that are read or replaced.
 #[derive(Debug)]
 pub struct Tree {
+    root: PathBuf,
     inner: imp::Tree,
 }
 
@@ -81,7 +82,24 @@ impl Tree {
     /// # Errors
     /// If it cannot be opened.
     pub fn open(root: &Path) -> io::Result<Self> {
-        imp::Tree::open(root).map(|inner| Self { inner })
+        imp::Tree::open(root).map(|inner| Self { root: root.to_owned(), inner })
+    }
+
+    /// Returns where it is.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// Does what [`Parent::open`] does.
+    ///
+    /// # Errors
+    /// If a component on the way is a symbolic link or no folder, or enters git's own folder.
+    pub fn parent(&self, path: &RepoPath) -> io::Result<Option<Parent>> {
+        if path.enters_git_dir() {
+            return Err(enters_git_dir());
+        }
+        let inner = super::if_exists(self.inner.parent(path))?;
+        Ok(inner.map(|inner| Parent { inner }))
     }
 
     /// Opens a regular file, without following a link anywhere beneath the folder, and returns its stat
@@ -139,19 +157,44 @@ mod imp {
         }
 
         pub(super) fn open_file(&self, path: &RepoPath) -> io::Result<File> {
-            #[cfg(target_os = "linux")]
-            {
-                use rustix::fs::{ResolveFlags, openat2};
-                use rustix::io::Errno;
-                // One call for all components, since Linux 5.6; sandboxes may refuse it.
-                let within = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
-                match openat2(&self.root, path.as_bytes(), READ, Mode::empty(), within) {
-                    Err(Errno::NOSYS | Errno::PERM | Errno::AGAIN) => {}
-                    opened => return Ok(File::from(opened?)),
-                }
+            match self.open_at_once(path.as_bytes(), READ)? {
+                Some(file) => Ok(File::from(file)),
+                None => self.walk(path)?.open_file(),
             }
-            let root = openat(&self.root, ".", SEARCH, Mode::empty())?;
-            Parent::walk(root, path)?.open_file()
+        }
+
+        pub(super) fn parent(&self, path: &RepoPath) -> io::Result<Parent> {
+            let bytes = path.as_bytes();
+            let (folder, name) = match bytes.iter().rposition(|byte| *byte == b'/') {
+                Some(slash) => (&bytes[..slash], &bytes[slash + 1..]),
+                None => (&b"."[..], bytes),
+            };
+            match self.open_at_once(folder, SEARCH | OFlags::NOFOLLOW)? {
+                Some(folder) => Ok(Parent { folder, name: name.to_vec() }),
+                None => self.walk(path),
+            }
+        }
+
+        /// Opens what lies at a path by one call for all components, which Linux has since 5.6; `None`
+        /// where there is none, also because a sandbox refuses it.
+        #[cfg(target_os = "linux")]
+        fn open_at_once(&self, path: &[u8], flags: OFlags) -> io::Result<Option<OwnedFd>> {
+            use rustix::fs::{ResolveFlags, openat2};
+            use rustix::io::Errno;
+            let within = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
+            match openat2(&self.root, path, flags, Mode::empty(), within) {
+                Err(Errno::NOSYS | Errno::PERM | Errno::AGAIN) => Ok(None),
+                opened => Ok(Some(opened?)),
+            }
+        }
+
+        #[cfg(not(target_os = "linux"))]
+        fn open_at_once(&self, _: &[u8], _: OFlags) -> io::Result<Option<OwnedFd>> {
+            Ok(None)
+        }
+
+        fn walk(&self, path: &RepoPath) -> io::Result<Parent> {
+            Parent::walk(openat(&self.root, ".", SEARCH, Mode::empty())?, path)
         }
     }
 
@@ -200,8 +243,6 @@ mod imp {
 
 #[cfg(not(unix))]
 mod imp {
-    use std::path::PathBuf;
-
     use super::*;
 
     #[derive(Debug)]
@@ -215,7 +256,11 @@ mod imp {
         }
 
         pub(super) fn open_file(&self, path: &RepoPath) -> io::Result<File> {
-            Parent::open(&self.root, path)?.open_file()
+            self.parent(path)?.open_file()
+        }
+
+        pub(super) fn parent(&self, path: &RepoPath) -> io::Result<Parent> {
+            Parent::open(&self.root, path)
         }
     }
 
@@ -295,6 +340,12 @@ mod tests {
         let tree = Tree::open(&dir.path().join("root-link")).expect("opens");
         let (_, metadata) = tree.open_file(&path("real/x")).expect("opens");
         assert_eq!(metadata.len(), 3);
+        for (way, is_there) in [("real/x", true), ("x", true), ("real/no/x", false)] {
+            assert_eq!(tree.parent(&path(way)).expect("no link").is_some(), is_there, "{way}");
+        }
+        for refused in ["link/x", "inside/x", "real/x/y", ".git/x"] {
+            tree.parent(&path(refused)).expect_err(refused);
+        }
         for refused in ["link/x", "inside/x", "real/alias", "real/folder", ".git/x", "real/no"] {
             tree.open_file(&path(refused)).expect_err(refused);
         }
@@ -311,7 +362,7 @@ mod tests {
         write(&root.join("x"), b"pointer");
         write(&staged, b"content");
         let parent = Parent::open(&root, &path("x")).expect("opens").expect("there");
-        let before = parent.open_file().expect("regular").metadata().expect("reads");
+        let (_, before) = parent.open_file().expect("regular");
         assert!(parent.swap_in(&staged, &before).expect("swaps"));
         assert_eq!(std::fs::read(root.join("x")).expect("reads"), b"content");
         assert!(!staged.exists());

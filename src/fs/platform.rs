@@ -349,18 +349,22 @@ pub fn is_known_by_one_name(_: &Metadata) -> bool {
     false
 }
 
-/// Returns true if both folders are on one file system, so that a rename between them works.
+/// Returns what tells the file system of a file from others; `None` where nothing does.
 #[cfg(unix)]
-pub fn same_file_system(one: &Path, other: &Path) -> bool {
-    use std::os::unix::fs::MetadataExt as _;
-    let device = |path: &Path| std::fs::metadata(path).map(|metadata| metadata.dev()).ok();
-    device(one).is_some_and(|one| device(other) == Some(one))
+pub fn device(metadata: &Metadata) -> Option<u64> {
+    Some(std::os::unix::fs::MetadataExt::dev(metadata))
 }
 
-/// Returns true if both folders are on one file system, so that a rename between them works.
+/// Returns what tells the file system of a file from others; `None` where nothing does.
 #[cfg(not(unix))]
-pub fn same_file_system(_: &Path, _: &Path) -> bool {
-    false
+pub fn device(_: &Metadata) -> Option<u64> {
+    None
+}
+
+/// Returns true if both folders are known to be on one file system, so that a rename between them works.
+pub fn same_file_system(one: &Path, other: &Path) -> bool {
+    let device = |path: &Path| device(&std::fs::metadata(path).ok()?);
+    device(one).is_some_and(|one| device(other) == Some(one))
 }
 
 /// Returns true if the owner may execute the file, which is what git keeps of its mode.

@@ -162,7 +162,7 @@ fn read(
     resolved: &mut Resolved,
 ) -> Result<(), PathError> {
     let tmp = site.store.tmp_folder()?;
-    let folder = tempfile::tempdir_in(&tmp).context(&tmp)?;
+    let folder = tempfile::tempdir_in(tmp).context(tmp)?;
     let wanted: Vec<WantedFile> = some
         .iter()
         .enumerate()

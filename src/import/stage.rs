@@ -240,7 +240,7 @@ fn put(
         return Ok(Err("its folder went away".to_owned()));
     }
     let tmp = site.store.tmp_folder()?;
-    let near = if platform::same_file_system(&tmp, folder) { tmp.as_path() } else { folder };
+    let near = if platform::same_file_system(tmp, folder) { tmp } else { folder };
     let mut staged = crate::fs::stage(near, Shared::Yes)?;
     std::io::copy(content, staged.as_file_mut()).context(&shown)?;
     staged.flush().context(&shown)?;

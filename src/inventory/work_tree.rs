@@ -102,13 +102,13 @@ impl<'a> WorkTree<'a> {
         let Ok(Some(parent)) = Parent::open(self.top, &path) else {
             return Ok(InWorkTree::Absent);
         };
-        let metadata = if_exists(std::fs::symlink_metadata(&shown)).context(&shown)?;
-        let Some(metadata) = metadata else { return Ok(InWorkTree::Absent) };
-        if !metadata.is_file() {
+        let found = if_exists(std::fs::symlink_metadata(&shown)).context(&shown)?;
+        let Some(found) = found else { return Ok(InWorkTree::Absent) };
+        if !found.is_file() {
             return Ok(InWorkTree::Modified);
         }
-        let mut file = parent.open_file().context(&shown)?;
-        let len = file.metadata().context(&shown)?.len();
+        let (mut file, metadata) = parent.open_file().context(&shown)?;
+        let len = metadata.len();
         if len > MAX_POINTER_BYTES as u64 {
             if len != named.size {
                 return Ok(InWorkTree::Modified);

@@ -6,13 +6,13 @@
 
 use std::collections::HashMap;
 use std::fs::Metadata;
-use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use super::Item;
 use crate::fail_point;
-use crate::fs::PathError;
+use crate::fs::beneath::Tree;
+use crate::fs::{IoContext as _, PathError};
 use crate::pointer::Pointer;
 use crate::repo::index_stat::{self, NewBlob, Repointing};
 use crate::repo::new_blobs;
@@ -119,12 +119,13 @@ fn replace_all(
     site: &Workspace,
     files: Vec<(usize, &Item, &[u8])>,
 ) -> Result<HashMap<usize, Metadata>, Error> {
-    let Some(work_tree) = site.repo.work_tree() else { return Ok(HashMap::new()) };
+    let Some(top) = site.repo.work_tree() else { return Ok(HashMap::new()) };
+    let tree = Tree::open(top).context(top)?;
     let (store, next) = (&*site.store, AtomicUsize::new(0));
     let work = || -> Result<Vec<(usize, Metadata)>, Error> {
         let mut written = Vec::new();
         while let Some((at, item, text)) = files.get(next.fetch_add(1, Ordering::Relaxed)) {
-            written.extend(replace(store, work_tree, item, text)?.map(|metadata| (*at, metadata)));
+            written.extend(replace(store, &tree, item, text)?.map(|metadata| (*at, metadata)));
         }
         Ok(written)
     };
@@ -141,18 +142,18 @@ fn replace_all(
 /// Replaces a file if it is exactly the old pointer; returns its stat data if it is the new one then.
 fn replace(
     store: &Store,
-    work_tree: &Path,
+    tree: &Tree,
     item: &Item,
     text: &[u8],
 ) -> Result<Option<Metadata>, Error> {
-    let shown = crate::repo_path::join(work_tree, &item.path);
+    let shown = crate::repo_path::join(tree.root(), &item.path);
     // Nearly all files have content: a look at the size saves opening them.
     let Ok(found) = std::fs::symlink_metadata(shown) else { return Ok(None) };
     let lengths = [&item.text, text].map(|text| text.len() as u64);
     if !found.is_file() || !lengths.contains(&found.len()) {
         return Ok(None);
     }
-    Ok(match store.replace_text(work_tree, &item.path, &item.text, text)? {
+    Ok(match store.replace_text(tree, &item.path, &item.text, text)? {
         Outcome::Filled(metadata) => Some(metadata),
         Outcome::Changed | Outcome::Gone | Outcome::NotStored | Outcome::Interrupted => None,
     })

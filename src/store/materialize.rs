@@ -2,12 +2,11 @@
 
 use std::fs::{File, Metadata};
 use std::io::{self, Read as _, Write as _};
-use std::path::Path;
 
 use super::{Error, Store};
 use crate::digest::Hasher;
 use crate::fail_point;
-use crate::fs::beneath::Parent;
+use crate::fs::beneath::{Parent, Tree};
 use crate::fs::{IoContext as _, Shared, platform};
 use crate::oid::Oid;
 use crate::repo_path::RepoPath;
@@ -42,19 +41,19 @@ impl Store {
     /// [`Error::Damaged`], or if reading or writing fails.
     pub fn materialize(
         &self,
-        work_tree: &Path,
+        tree: &Tree,
         path: &RepoPath,
         pointer: &[u8],
         oid: Oid,
         size: u64,
         advanced: &dyn Fn(u64) -> bool,
     ) -> Result<Outcome, Error> {
-        self.replace(work_tree, path, Expected::Text(pointer), &|target| {
+        self.replace(tree, path, Expected::Text(pointer), &|target| {
             let Some(mut source) = self.open(oid)? else {
                 return Ok(Some(Outcome::NotStored));
             };
             super::gc::note_use_of(&source);
-            let shown = crate::repo_path::join(work_tree, path);
+            let shown = crate::repo_path::join(tree.root(), path);
             match self.copy_verified(&mut source, target, oid, size, advanced).context(shown)? {
                 Copied::Good => Ok(None),
                 Copied::Damaged => Err(self.damaged(oid)?),
@@ -75,18 +74,18 @@ impl Store {
     /// If reading or writing fails.
     pub fn replace_text(
         &self,
-        work_tree: &Path,
+        tree: &Tree,
         path: &RepoPath,
         old: &[u8],
         new: &[u8],
     ) -> Result<Outcome, Error> {
-        let shown = || crate::repo_path::join(work_tree, path);
-        let outcome = self.replace(work_tree, path, Expected::Text(old), &|target| {
+        let shown = || crate::repo_path::join(tree.root(), path);
+        let outcome = self.replace(tree, path, Expected::Text(old), &|target| {
             target.write_all(new).context(shown())?;
             Ok(None)
         })?;
         let Outcome::Changed = outcome else { return Ok(outcome) };
-        let Some(parent) = Parent::open(work_tree, path).context(shown())? else {
+        let Some(parent) = tree.parent(path).context(shown())? else {
             return Ok(Outcome::Gone);
         };
         let there = pointer_file(&parent, new).context(shown())?;
@@ -101,13 +100,13 @@ impl Store {
     /// If reading or writing fails.
     pub fn replace_unchanged(
         &self,
-        work_tree: &Path,
+        tree: &Tree,
         path: &RepoPath,
         looked_at: &Metadata,
         new: &[u8],
     ) -> Result<Outcome, Error> {
-        let shown = || crate::repo_path::join(work_tree, path);
-        self.replace(work_tree, path, Expected::File(looked_at), &|target| {
+        let shown = || crate::repo_path::join(tree.root(), path);
+        self.replace(tree, path, Expected::File(looked_at), &|target| {
             target.write_all(new).context(shown())?;
             Ok(None)
         })
@@ -117,22 +116,19 @@ impl Store {
     /// without.
     fn replace(
         &self,
-        work_tree: &Path,
+        tree: &Tree,
         path: &RepoPath,
         expected: Expected<'_>,
         write: &dyn Fn(&mut File) -> Result<Option<Outcome>, Error>,
     ) -> Result<Outcome, Error> {
-        let shown = crate::repo_path::join(work_tree, path);
-        let Some(parent) = Parent::open(work_tree, path).context(&shown)? else {
+        let shown = crate::repo_path::join(tree.root(), path);
+        let Some(parent) = tree.parent(path).context(&shown)? else {
             return Ok(Outcome::Gone);
         };
         let Some(before) = expected.found(&parent).context(&shown)? else {
             return Ok(Outcome::Changed);
         };
-        let tmp = self.tmp_folder()?;
-        let folder = shown.parent().unwrap_or(work_tree);
-        let near = if platform::same_file_system(&tmp, folder) { tmp.as_path() } else { folder };
-        let mut staged = crate::fs::stage(near, Shared::Yes)?;
+        let mut staged = crate::fs::stage(self.tmp_near(&shown, &before)?, Shared::Yes)?;
         if let Some(outcome) = write(staged.as_file_mut())? {
             return Ok(outcome);
         }
@@ -141,13 +137,15 @@ impl Store {
             staged.as_file().set_modified(modified).context(&shown)?;
         }
         // The user may have saved the file while the copy was made.
-        if !same_file(expected.found(&parent).context(&shown)?.as_ref(), &before) {
+        let now = parent.open_file().ok();
+        if now.is_none_or(|(_, now)| !is_same(&now, &before)) {
             return Ok(Outcome::Changed);
         }
         fail_point::reach("fill-copied");
         if !parent.swap_in(staged.path(), &before).context(&shown)? {
             return Ok(Outcome::Changed);
         }
+        staged.disable_cleanup(true);
         let metadata = staged.as_file().metadata().context(&shown)?;
         Ok(Outcome::Filled(metadata))
     }
@@ -202,10 +200,8 @@ impl Expected<'_> {
         match self {
             Self::Text(text) => pointer_file(parent, text),
             Self::File(before) => {
-                let Ok(file) = parent.open_file() else { return Ok(None) };
-                let now = file.metadata()?;
-                Ok(Some(now)
-                    .filter(|now| now.len() == before.len() && same_file(Some(now), before)))
+                let now = parent.open_file().ok().map(|(_, now)| now);
+                Ok(now.filter(|now| is_same(now, before)))
             }
         }
     }
@@ -220,18 +216,19 @@ enum Copied {
 
 /// Returns the file's stat data if it is exactly the pointer.
 fn pointer_file(parent: &Parent, pointer: &[u8]) -> io::Result<Option<Metadata>> {
-    let Ok(file) = parent.open_file() else {
+    let Ok((file, metadata)) = parent.open_file() else {
         return Ok(None);
     };
-    let metadata = file.metadata()?;
+    if metadata.len() != pointer.len() as u64 {
+        return Ok(None);
+    }
     let mut bytes = Vec::with_capacity(pointer.len() + 1);
     file.take(pointer.len() as u64 + 1).read_to_end(&mut bytes)?;
     Ok((bytes == pointer).then_some(metadata))
 }
 
-fn same_file(now: Option<&Metadata>, before: &Metadata) -> bool {
-    now.is_some_and(|now| {
-        platform::inode(now) == platform::inode(before)
-            && now.modified().ok() == before.modified().ok()
-    })
+fn is_same(now: &Metadata, before: &Metadata) -> bool {
+    platform::inode(now) == platform::inode(before)
+        && now.len() == before.len()
+        && now.modified().ok() == before.modified().ok()
 }

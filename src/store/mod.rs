@@ -82,6 +82,16 @@ pub struct Store {
     taken_in: AtomicU64,
     /// Done before the first object is taken in from outside.
     partials_swept: Once,
+    /// See [`Store::tmp_folder`].
+    tmp: OnceLock<Tmp>,
+}
+
+/// The folder for staged files.
+#[derive(Debug)]
+struct Tmp {
+    path: PathBuf,
+    /// What tells its file system from others.
+    device: Option<u64>,
 }
 
 /// What tells that a file was not written to since.
@@ -123,6 +133,7 @@ impl Store {
             verified: Mutex::default(),
             taken_in: AtomicU64::new(0),
             partials_swept: Once::new(),
+            tmp: OnceLock::new(),
         }
     }
 
@@ -131,14 +142,34 @@ impl Store {
         &self.root
     }
 
-    /// Returns the folder for staged files, creating it.
+    /// Returns the folder for staged files, creating it the first time.
     ///
     /// # Errors
     /// If it cannot be created.
-    pub fn tmp_folder(&self) -> Result<PathBuf, PathError> {
-        let tmp = self.root.join("tmp");
-        std::fs::create_dir_all(&tmp).context(&tmp)?;
-        Ok(tmp)
+    pub fn tmp_folder(&self) -> Result<&Path, PathError> {
+        self.tmp().map(|tmp| &*tmp.path)
+    }
+
+    /// Returns a folder for staged files that are to replace `target`, or to stand beside it: the store's
+    /// own if a rename from there is known to work, else the one that `target` lies in.
+    fn tmp_near<'a>(
+        &'a self,
+        target: &'a Path,
+        metadata: &Metadata,
+    ) -> Result<&'a Path, PathError> {
+        let tmp = self.tmp()?;
+        let is_near = tmp.device.is_some() && tmp.device == platform::device(metadata);
+        Ok(if is_near { &tmp.path } else { target.parent().unwrap_or(target) })
+    }
+
+    fn tmp(&self) -> Result<&Tmp, PathError> {
+        if let Some(tmp) = self.tmp.get() {
+            return Ok(tmp);
+        }
+        let path = self.root.join("tmp");
+        std::fs::create_dir_all(&path).context(&path)?;
+        let device = platform::device(&std::fs::metadata(&path).context(&path)?);
+        Ok(self.tmp.get_or_init(|| Tmp { path, device }))
     }
 
     /// Returns the folder that new objects go to, with all that is about them.

@@ -105,7 +105,7 @@ fn dropping_a_staged_object_leaves_nothing() {
     let mut staged = store.stage().expect("begins");
     staged.write_all(b"half").expect("writes");
     drop(staged);
-    assert_eq!(files_in(&store.tmp_folder().expect("there")), 0);
+    assert_eq!(files_in(store.tmp_folder().expect("there")), 0);
 }
 
 #[cfg(unix)]
@@ -113,6 +113,7 @@ fn dropping_a_staged_object_leaves_nothing() {
 fn materializing_keeps_mode_and_time_and_spares_changed_files() {
     use std::os::unix::fs::PermissionsExt as _;
 
+    use crate::fs::beneath::Tree;
     use crate::repo_path::RepoPath;
     use crate::store::materialize::Outcome;
 
@@ -127,6 +128,7 @@ fn materializing_keeps_mode_and_time_and_spares_changed_files() {
     std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o755)).expect("sets");
     let then = std::time::SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000);
     File::open(&file).expect("opens").set_modified(then).expect("sets");
+    let tree = Tree::open(&tree).expect("opens");
     let fill = |pointer: &[u8]| {
         store.materialize(&tree, &path, pointer, oid, 7, &|_| true).expect("works")
     };
@@ -142,7 +144,7 @@ fn materializing_keeps_mode_and_time_and_spares_changed_files() {
     assert!(matches!(fill(b"pointer"), Outcome::Changed));
     std::fs::remove_file(&file).expect("removes");
     assert!(matches!(fill(b"pointer"), Outcome::Changed | Outcome::Gone));
-    assert_eq!(files_in(&store.tmp_folder().expect("there")), 0);
+    assert_eq!(files_in(store.tmp_folder().expect("there")), 0);
 }
 
 #[test]
@@ -164,7 +166,7 @@ fn what_a_dead_process_left_staged_is_swept_after_a_day() {
     let old = std::time::SystemTime::now() - 2 * STALE_AFTER;
     let mut folders: Vec<PathBuf> =
         (0..256).map(|at| store.root().join("objects").join(format!("{at:02x}"))).collect();
-    folders.push(store.tmp_folder().expect("creates"));
+    folders.push(store.tmp_folder().expect("creates").to_owned());
     for folder in &folders {
         std::fs::create_dir_all(folder).expect("creates");
         for name in [".lake-old", ".lake-new", "object"] {

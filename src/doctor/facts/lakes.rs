@@ -142,6 +142,6 @@ fn server(site: &Workspace, location: &LakeUrl, host: String) -> Server {
 /// Tries it with an object of the lake, which is only read, and a file where objects are staged.
 fn shares_blocks(site: &Workspace, object: &Path) -> Option<bool> {
     let source = platform::open_regular(object).ok()?;
-    let target = stage(&site.store.tmp_folder().ok()?, Shared::No).ok()?;
+    let target = stage(site.store.tmp_folder().ok()?, Shared::No).ok()?;
     Some(platform::shares_blocks(&source, target.as_file()))
 }

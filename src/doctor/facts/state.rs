@@ -134,11 +134,11 @@ fn shares_blocks(site: &Workspace) -> Result<Option<bool>, PathError> {
         return Ok(None);
     }
     let staging = site.store.tmp_folder()?;
-    if !platform::same_file_system(&staging, top) {
+    if !platform::same_file_system(staging, top) {
         return Ok(Some(false));
     }
     let (Ok(mut source), target) =
-        (stage(&objects.join("tmp"), Shared::No), stage(&staging, Shared::No)?)
+        (stage(&objects.join("tmp"), Shared::No), stage(staging, Shared::No)?)
     else {
         return Ok(None);
     };
