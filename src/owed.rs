@@ -5,7 +5,8 @@
 //! receipts keep proofs; this module holds one against the other. What lapses (the settings no
 //! longer ask for it, nothing references it) is dropped when the queue is compacted.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use crate::config::accepted::Accepted;
 use crate::config::{Checkout, UploadAt};
@@ -132,8 +133,20 @@ pub fn inherited(site: &Workspace, commits: Commits<'_>) -> Result<Vec<Owed>, In
 /// # Errors
 /// If the queue or the receipts cannot be read or written.
 pub fn settle(site: &Workspace, look: Look) -> Result<Vec<Owed>, PathError> {
+    settle_knowing(site, look, &HashMap::new())
+}
+
+/// Does the same; pointers that are in memory need not be read from git.
+///
+/// # Errors
+/// If the queue or the receipts cannot be read or written.
+pub fn settle_knowing(
+    site: &Workspace,
+    look: Look,
+    known: &HashMap<BlobId, &Pointer>,
+) -> Result<Vec<Owed>, PathError> {
     let mut result = Ok(Vec::new());
-    let compacted = site.queue.compact(|claims| match sort_out(site, &claims, look) {
+    let compacted = site.queue.compact(|claims| match sort_out(site, &claims, look, known) {
         Ok((kept, owed)) => {
             result = Ok(owed);
             kept
@@ -146,7 +159,7 @@ pub fn settle(site: &Workspace, look: Look) -> Result<Vec<Owed>, PathError> {
     match compacted {
         Compacted::Done => result,
         // What is due does not depend on who keeps the books.
-        Compacted::Busy => sort_out(site, &site.queue.read()?, look).map(|(_, owed)| owed),
+        Compacted::Busy => sort_out(site, &site.queue.read()?, look, known).map(|(_, owed)| owed),
     }
 }
 
@@ -155,15 +168,19 @@ fn sort_out(
     site: &Workspace,
     claims: &Claims,
     look: Look,
+    known: &HashMap<BlobId, &Pointer>,
 ) -> Result<(Claims, Vec<Owed>), PathError> {
     let found = referenced(site, claims, look)?;
     let (mut kept, mut new) = (Claims::default(), Vec::new());
     for record in claims.tentative() {
         let pointer = BlobId::parse_hex(record.blob.as_bytes())
             .filter(|blob| found.contains(blob))
-            .and_then(|blob| site.pointer_of(blob).ok().flatten());
+            .and_then(|blob| match known.get(&blob) {
+                Some(pointer) => Some(Cow::Borrowed(*pointer)),
+                None => site.pointer_of(blob).ok().flatten().map(|(_, read)| Cow::Owned(read)),
+            });
         match pointer {
-            Some((_, pointer)) => match of_pointers(site, [(&record.path, &pointer)]) {
+            Some(pointer) => match of_pointers(site, [(&record.path, &*pointer)]) {
                 Ok(owed) => new.extend(owed),
                 Err(_) => kept.add_tentative(&record),
             },

@@ -6,7 +6,7 @@
 //! have made of it. Whatever is not plain content of a lake path (pointers, empty files, links, unresolved
 //! merges, files that are not to be had) is left to `git add` itself, which runs afterwards.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::fs::Metadata;
 
 use crate::config::UploadAt;
@@ -157,7 +157,7 @@ pub fn add(site: &Workspace, candidates: Vec<Candidate>) -> Result<Added, Error>
         }
     }
     // Also what an earlier process staged and did not come to upload.
-    finish::upload_claimed(site)?;
+    finish::upload_claimed(site, &HashMap::new())?;
     Ok(added)
 }
 

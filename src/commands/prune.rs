@@ -114,7 +114,7 @@ fn document(args: &Args, plan: &Plan, removed: Tally) -> serde_json::Value {
         .map(|removal| {
             serde_json::json!({
                 "oid": removal.stored.oid.to_hex(), "size": removal.stored.size,
-                "used": removal.stored.used, "named": removal.is_named,
+                "used": removal.stored.used.as_secs(), "named": removal.is_named,
             })
         })
         .collect();

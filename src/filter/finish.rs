@@ -4,13 +4,14 @@
 //! lakes; then one summary. Nothing here can make git fail any more, and nothing owed is forgotten:
 //! whatever does not work out stays in the queue.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::clean::Emitted;
 use crate::config::UploadAt;
 use crate::owed;
+use crate::pointer::Pointer;
 use crate::repo::index::Index;
-use crate::repo::{Repo, hooks};
+use crate::repo::{BlobId, Repo, hooks};
 use crate::repo_path::RepoPath;
 use crate::space::limit;
 use crate::transfer::download::Failure;
@@ -203,16 +204,21 @@ fn upload_referenced(site: &Workspace, emitted: &[Emitted]) -> Result<(), crate:
     let owed =
         owed::of_pointers(site, items.iter().map(|emitted| (&emitted.path, &emitted.pointer)))?;
     site.queue.add_owed(&owed)?;
+    let known = items.iter().map(|emitted| (emitted.blob, &emitted.pointer)).collect();
     // The claims of earlier processes are made good along with this one's.
-    upload_claimed(site)
+    upload_claimed(site, &known)
 }
 
-/// Uploads what the index uses and processes left claims of, unless uploads wait for a push.
+/// Uploads what the index uses and processes left claims of, unless uploads wait for a push. Pointers that
+/// are `known` need not be read from git.
 ///
 /// # Errors
 /// If the local state cannot be read or written; nothing owed is forgotten.
-pub fn upload_claimed(site: &Workspace) -> Result<(), crate::fs::PathError> {
-    let all = owed::settle(site, owed::Look::Index)?;
+pub fn upload_claimed(
+    site: &Workspace,
+    known: &HashMap<BlobId, &Pointer>,
+) -> Result<(), crate::fs::PathError> {
+    let all = owed::settle_knowing(site, owed::Look::Index, known)?;
     if site.config.upload_at == UploadAt::Add && !all.is_empty() {
         let (report, due) = owed::pay(site, all)?;
         tell(site, &report, &due);

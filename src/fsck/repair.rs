@@ -9,7 +9,7 @@ use std::io;
 use super::{Error, Fault, Finding};
 use crate::config::accepted::Accepted;
 use crate::config::file::Remote;
-use crate::digest::Hasher;
+use crate::digest::{COPY_BUFFER_BYTES, Hasher};
 use crate::fill;
 use crate::fs::{IoContext as _, PathError, platform};
 use crate::lake::Replaced;
@@ -185,7 +185,8 @@ fn take_file(site: &Workspace, path: &RepoPath, pointer: &Pointer) -> Result<boo
         return Ok(false);
     }
     let (mut staged, mut hasher) = (site.store.stage()?, Hasher::new(&[]));
-    match copy_hashing(&mut file, &mut staged, &mut hasher) {
+    let mut buffer = vec![0; COPY_BUFFER_BYTES];
+    match copy_hashing(&mut file, &mut staged, &mut hasher, &mut buffer) {
         Err(error) if error.kind() == io::ErrorKind::StorageFull => Err(error).context(&path)?,
         Err(_) => return Ok(false),
         Ok(_) => {}

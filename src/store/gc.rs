@@ -27,20 +27,20 @@ pub struct Stored {
     pub oid: Oid,
     /// Its size in bytes.
     pub size: u64,
-    /// When it was stored or last used, in seconds since 1970; an hour may be missing.
-    pub used: u64,
+    /// When it was stored or last used, since 1970; an hour may be missing.
+    pub used: Duration,
 }
 
 impl Stored {
     fn of(oid: Oid, metadata: &Metadata) -> Self {
         let modified = metadata.modified().ok();
         let since = modified.and_then(|time| time.duration_since(SystemTime::UNIX_EPOCH).ok());
-        Self { oid, size: metadata.len(), used: since.unwrap_or_default().as_secs() }
+        Self { oid, size: metadata.len(), used: since.unwrap_or_default() }
     }
 
     /// Returns for how long nobody has used it, in seconds.
     pub fn unused_seconds(&self) -> u64 {
-        unix_now().saturating_sub(self.used)
+        unix_now().saturating_sub(self.used.as_secs())
     }
 }
 

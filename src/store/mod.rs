@@ -386,7 +386,7 @@ impl Store {
     }
 }
 
-/// Copies what is left of `file` while hashing it; returns how many bytes these were.
+/// Copies what is left of `file` through `buffer` while hashing it; returns how many bytes these were.
 ///
 /// # Errors
 /// Those of reading and writing.
@@ -394,11 +394,11 @@ pub(crate) fn copy_hashing(
     file: &mut dyn io::Read,
     target: &mut dyn io::Write,
     hasher: &mut Hasher,
+    buffer: &mut [u8],
 ) -> io::Result<u64> {
-    let mut buffer = vec![0; COPY_BUFFER_BYTES];
     let mut copied = 0;
     loop {
-        match file.read(&mut buffer) {
+        match file.read(buffer) {
             Ok(0) => return Ok(copied),
             Ok(count) => {
                 copied += count as u64;
