@@ -14,8 +14,8 @@ const PROGRAM: &str = "git-lake";
 
 /// Print a script that completes commands in a shell, or install it
 ///
-/// In bash, zsh and fish it completes `git lake` as well as `git-lake`; for `git lake`, bash needs git's
-/// own completion, which git's packages bring.
+/// In bash and zsh it completes `git lake` as well as `git-lake`; in bash the former is up to git's own
+/// completion, which git's packages bring.
 #[derive(clap::Args)]
 pub struct Args {
     /// Shell to complete for; default: that of `$SHELL`
@@ -67,7 +67,8 @@ pub fn run(context: &Context, args: &Args, program: clap::Command) -> super::Res
 /// Returns the program as it is completed: without the commands that are for git, and with names of
 /// commands where one is asked for.
 fn completed(program: &clap::Command) -> clap::Command {
-    let listed: Vec<_> = program.get_subcommands().filter(|it| !it.is_hide_set()).cloned().collect();
+    let listed: Vec<_> =
+        program.get_subcommands().filter(|it| !it.is_hide_set()).cloned().collect();
     let names: Vec<String> = listed.iter().map(|command| command.get_name().to_owned()).collect();
     let listed = listed.into_iter().map(|command| match command.get_name() {
         "help" | "man" => command.mut_arg("command", |argument| {
@@ -111,8 +112,7 @@ _git_lake() {
 "#;
 
 /// zsh calls `_git-lake` for `git lake`, too, and lists the command with this description.
-const ZSH_OF_GIT: &str =
-    "#compdef git-lake\n#description keep large binary data in data lakes\n";
+const ZSH_OF_GIT: &str = "#compdef git-lake\n#description keep large binary data in data lakes\n";
 
 /// Returns where a shell looks for the script by itself, or in the case of zsh could.
 fn place(shell: Shell) -> Result<PathBuf, Error> {

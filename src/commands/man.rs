@@ -13,6 +13,8 @@ use crate::repo::Environment;
 
 /// Section of the manual for commands that people type.
 const SECTION: &str = "1";
+/// What the texts use for an apostrophe.
+const PREAMBLE: &str = ".ie \\n(.g .ds Aq \\(aq\n.el .ds Aq '\n";
 
 /// Print a manual page, or install all of them
 ///
@@ -72,22 +74,24 @@ fn pages(mut program: clap::Command) -> Result<Vec<Page>, Error> {
 
 /// Renders the page of a command.
 fn page(command: &clap::Command) -> std::io::Result<Page> {
-    let man = Man::new(command.clone())
-        .section(SECTION)
-        .source(concat!("git-lake ", env!("CARGO_PKG_VERSION")))
-        .manual("git-lake");
+    let mut command = command.clone();
+    // As the help has it: what can be repeated, and where `--` has to be.
+    let usage = command.render_usage().to_string();
+    let usage = usage.strip_prefix("Usage: ").unwrap_or(&usage).to_owned();
+    let is_program = command.has_subcommands();
+    let man = Man::new(command.override_usage(usage)).section(SECTION);
     let mut text = Vec::new();
-    man.render_title(&mut text)?;
     man.render_name_section(&mut text)?;
     man.render_synopsis_section(&mut text)?;
     man.render_description_section(&mut text)?;
     man.render_options_section(&mut text)?;
-    let is_program = command.has_subcommands();
     if is_program {
         man.render_subcommands_section(&mut text)?;
     }
     ends(is_program).to_writer(&mut text)?;
-    Ok(Page { name: man.get_filename(), text: with_bold_code(&String::from_utf8_lossy(&text)) })
+    let name = man.get_filename();
+    let text = completed(&name, &String::from_utf8_lossy(&text));
+    Ok(Page { name, text })
 }
 
 /// The sections that every page ends with.
@@ -113,10 +117,17 @@ fn ends(is_program: bool) -> Roff {
     roff
 }
 
-/// Sets what stands between backticks in bold, as manual pages do with what is typed.
-fn with_bold_code(roff: &str) -> Vec<u8> {
-    let mut text = String::with_capacity(roff.len());
-    for line in roff.lines() {
+/// Returns the sections of a page with its title, and with what stands between backticks in bold, as
+/// manual pages do with what is typed.
+fn completed(file_name: &str, sections: &str) -> Vec<u8> {
+    // Not by clap_mangen, which leaves an empty date out, so that the version takes its place (0.3.3).
+    let title = file_name.strip_suffix(".1").unwrap_or(file_name);
+    let version = env!("CARGO_PKG_VERSION");
+    let mut text = format!(
+        "{PREAMBLE}.TH \"{title}\" \"{SECTION}\" \"\" \"git-lake {version}\" \"git-lake manual\"\n"
+    );
+    // Each section has come with it.
+    for line in sections.replace(PREAMBLE, "").lines() {
         let pieces: Vec<&str> = line.split('`').collect();
         if pieces.len() % 2 == 1 {
             for (at, piece) in pieces.iter().enumerate() {
@@ -136,9 +147,9 @@ fn with_bold_code(roff: &str) -> Vec<u8> {
 /// Writes pages into a folder, which is made if it is missing.
 fn write(folder: &Path, pages: &[Page]) -> Result<(), PathError> {
     fs::create_folders(folder)?;
-    pages.iter().try_for_each(|page| {
-        fs::write_atomic(&folder.join(&page.name), &page.text, Shared::Yes)
-    })
+    pages
+        .iter()
+        .try_for_each(|page| fs::write_atomic(&folder.join(&page.name), &page.text, Shared::Yes))
 }
 
 /// Writes pages to the first place that may be written, and returns it.
