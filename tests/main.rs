@@ -46,6 +46,7 @@ mod mixed_remotes;
 mod names;
 mod old_history;
 mod only_here;
+mod packages;
 mod processes;
 mod progress;
 mod proofs;
