@@ -13,6 +13,8 @@ pub enum Activity {
     Filling,
     /// Objects or files are read, to know what they are.
     Verifying,
+    /// Lakes are asked what they hold, or how they are.
+    Asking,
 }
 
 /// Hears about progress. Called from many threads; must not block for long.
@@ -34,6 +36,13 @@ pub trait Reporter: Send + Sync {
 
     /// Hears that so many more files and bytes of git's were hashed, without having expected them.
     fn hashed(&self, files: u64, bytes: u64);
+
+    /// Hears that lakes are asked for so many more objects, or with 0 how they are, without any bytes
+    /// that move.
+    fn asks(&self, objects: u64);
+
+    /// Hears that so many of these questions are answered, well or not.
+    fn answered(&self, objects: u64);
 
     /// Hears that nothing moves any more; whatever was shown goes away.
     fn end(&self);
@@ -64,6 +73,10 @@ impl Reporter for Silent {
     fn finished_object(&self) {}
 
     fn hashed(&self, _: u64, _: u64) {}
+
+    fn asks(&self, _: u64) {}
+
+    fn answered(&self, _: u64) {}
 
     fn end(&self) {}
 
