@@ -1,5 +1,7 @@
 //! What is moving, told to whoever shows it.
 
+use std::io::{self, Read};
+
 /// What a progress line is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Activity {
@@ -55,6 +57,26 @@ pub trait Reporter: Send + Sync {
 
     /// Tells a person something, as one line.
     fn warn(&self, text: &str);
+}
+
+/// Returns a reader of a file that is hashed, which tells of its bytes as they pass. That the file is
+/// done, and at last the end, is for the caller to tell.
+pub fn hashing<R: Read>(reporter: &dyn Reporter, reader: R) -> Hashing<'_, R> {
+    Hashing { reporter, reader }
+}
+
+/// Tells of bytes as they pass.
+pub struct Hashing<'a, R> {
+    reporter: &'a dyn Reporter,
+    reader: R,
+}
+
+impl<R: Read> Read for Hashing<'_, R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.reader.read(buffer)?;
+        self.reporter.hashed(0, count as u64);
+        Ok(count)
+    }
 }
 
 /// Shows nothing.
