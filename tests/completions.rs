@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::common::{Repo, TestEnv};
+use crate::common::{Repo, TestEnv, not_tested};
 
 /// Where packages have git's completion for bash.
 const GIT_COMPLETION: [&str; 4] = [
@@ -82,7 +82,7 @@ fn is_here(program: &str) -> bool {
         .iter()
         .any(|folder| Path::new(folder).join(program).is_file());
     if !is_here {
-        eprintln!("not tested: there is no {program} here");
+        not_tested(program);
     }
     is_here
 }
@@ -91,7 +91,7 @@ fn is_here(program: &str) -> bool {
 fn bash_completes_both_spellings() {
     let found = GIT_COMPLETION.iter().find(|path| Path::new(path).is_file());
     let Some(script) = found.filter(|_| is_here("bash")) else {
-        eprintln!("not tested: git's completion for bash is not here");
+        not_tested("git's completion for bash");
         return;
     };
     let env = TestEnv::new();

@@ -4,7 +4,7 @@ use std::fs::{self, Permissions};
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::Path;
 
-use crate::common::{Repo, TestEnv};
+use crate::common::{Repo, TestEnv, not_tested};
 
 /// A home whose `bin` has the program, as `cargo install` and `pip install` leave it.
 fn installed(env: &TestEnv) -> Repo {
@@ -64,7 +64,7 @@ fn pages_go_beside_the_program_and_else_to_the_users_data() {
 #[test]
 fn git_help_shows_the_page() {
     if !Path::new("/usr/bin/man").is_file() {
-        eprintln!("not tested: there is no man here");
+        not_tested("man");
         return;
     }
     let env = TestEnv::new();
