@@ -72,8 +72,8 @@ impl<'a> Versions<'a> {
             return Ok(Some(small(path, &head, Form::Content)));
         }
         let reporter = &*self.site.reporter;
-        let rest = hashing(reporter, self.site.cancel.interrupting(file));
-        let hashed = hash_reader(head.as_slice().chain(rest), &[]).context(&shown)?;
+        let content = head.as_slice().chain(self.site.cancel.interrupting(file));
+        let hashed = hash_reader(hashing(reporter, content), &[]).context(&shown)?;
         reporter.hashed(1, 0);
         let (oid, size, kind) = (Some(hashed.oid), hashed.size, Kind::of(&head));
         Ok(Some(Version { oid, size, kind, ..version(path, Form::Content) }))
