@@ -16,3 +16,11 @@ doc:
 # Licences, advisories and sources of dependencies; needs cargo-deny.
 deny:
     cargo deny check
+
+# A Debian package in target/packages, tried out; needs cargo-deb.
+deb:
+    .ci/packages deb
+
+# A wheel for pip in target/packages, tried out; needs maturin.
+wheel:
+    .ci/packages wheel

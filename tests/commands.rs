@@ -426,15 +426,6 @@ fn version_is_that_of_the_program() {
 }
 
 #[test]
-fn completions_are_made_for_every_shell() {
-    let env = TestEnv::new();
-    for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
-        let ran = env.at(".").git(["lake", "completions", shell]);
-        assert!(ran.stdout.contains("untrack"), "{shell}");
-    }
-}
-
-#[test]
 fn status_is_for_people_and_for_machines() {
     let env = TestEnv::new();
     let (repo, _lake) = env.tracked("work");

@@ -40,6 +40,8 @@ fn help_of_every_command() {
         "trust",
         "env",
         "demo",
+        "help",
+        "man",
         "completions",
         "version",
     ];
@@ -55,4 +57,18 @@ fn help_of_every_command() {
         let help = env.at(".").git(["lake", command, "-h"]).stdout;
         insta::assert_snapshot!(format!("help_{command}"), help);
     }
+}
+
+#[test]
+fn help_is_a_command_too() {
+    let env = TestEnv::new();
+    let here = env.at(".");
+    assert_eq!(here.git(["lake", "help"]).stdout, here.run("git-lake", ["--help"]).stdout);
+    let of_add = here.git(["lake", "help", "add"]).stdout;
+    assert_eq!(of_add, here.git(["lake", "add", "--help"]).stdout);
+    let ran = here.git_fails(2, ["lake", "help", "ad"]);
+    assert_eq!(
+        ran.stderr,
+        "git-lake: `ad` is no command; `git lake help` lists those that there are\n"
+    );
 }

@@ -128,6 +128,41 @@ fn a_push_shows_the_upload() {
 }
 
 #[test]
+fn files_that_have_to_be_read_are_told_of() {
+    let env = TestEnv::new();
+    let repo = slow(&env);
+    repo.with("GIT_LAKE_PROGRESS", env.path("first")).git(["add", "."]);
+    repo.settle();
+    repo.touch_all();
+    let commands: [&[&str]; 3] = [&["status"], &["diff"], &["ls-files"]];
+    for (at, args) in commands.into_iter().enumerate() {
+        let file = env.path(&format!("progress-{at}"));
+        let told = repo.with("GIT_LAKE_PROGRESS", &file);
+        told.git(["lake"].iter().chain(args));
+        let text = fs::read_to_string(&file).unwrap();
+        assert!(text.ends_with("hashing 2/2 600000/600000\n"), "{args:?}: {text}");
+    }
+}
+
+#[test]
+fn lakes_that_are_asked_are_told_of() {
+    let env = TestEnv::new();
+    let repo = slow(&env);
+    repo.commit("v1");
+    let file = env.path("progress");
+    let told = repo.with("GIT_LAKE_PROGRESS", &file);
+    told.git(["lake", "fsck", "--remote"]);
+    told.git(["lake", "remote-list", "--check"]);
+    let text = fs::read_to_string(&file).unwrap();
+    let asked: Vec<&str> = text.lines().filter(|line| line.starts_with("asking")).collect();
+    assert_eq!(
+        asked,
+        ["asking 0/2 0/0", "asking 2/2 0/0", "asking 0/0 0/0", "asking 0/0 0/0"],
+        "{text}"
+    );
+}
+
+#[test]
 fn whoever_asks_git_or_git_lake_to_be_quiet_sees_no_progress() {
     let env = TestEnv::new();
     let repo = slow(&env);

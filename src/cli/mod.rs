@@ -21,10 +21,10 @@ use crate::ui::{Ui, Verbosity};
 /// use git as ever.
 #[derive(Parser)]
 #[command(name = "git-lake", bin_name = "git lake", version, max_term_width = 100)]
-#[command(disable_help_subcommand = true)]
+#[command(disable_help_subcommand = true, subcommand_help_heading = "Commands")]
 struct Cli {
     /// Say nothing but warnings and errors
-    #[arg(short, long, global = true)]
+    #[arg(short, long, global = true, display_order = LAST)]
     quiet: bool,
     #[command(subcommand)]
     command: Command,
@@ -60,7 +60,9 @@ enum Command {
     Trust(commands::trust::Args),
     Env(commands::env::Args),
     Demo(commands::demo::Args),
-    Completions(CompletionsArgs),
+    Help(commands::help::Args),
+    Man(commands::man::Args),
+    Completions(commands::completions::Args),
     Version(VersionArgs),
     #[command(hide = true)]
     FilterProcess(commands::filter::ProcessArgs),
@@ -74,12 +76,8 @@ enum Command {
     Hook(commands::hook::Args),
 }
 
-/// Print a script that completes commands in a shell
-#[derive(clap::Args)]
-struct CompletionsArgs {
-    /// Shell to complete for
-    shell: clap_complete::Shell,
-}
+/// Place of an option that every command has among its own.
+const LAST: usize = 900;
 
 /// Print the version
 #[derive(clap::Args)]
@@ -145,12 +143,9 @@ fn dispatch(command: Command, context: &Context) -> commands::Result {
         Command::Smudge(args) => commands::filter::smudge(context, &args),
         Command::MergeDriver(args) => commands::merge_driver::run(context, &args),
         Command::Hook(args) => commands::hook::run(context, &args),
-        Command::Completions(args) => {
-            let mut script = Vec::new();
-            clap_complete::generate(args.shell, &mut Cli::command(), "git-lake", &mut script);
-            context.ui.bytes(&script)?;
-            Ok(commands::Exit::Done)
-        }
+        Command::Help(args) => commands::help::run(context, &args, Cli::command()),
+        Command::Man(args) => commands::man::run(context, &args, Cli::command()),
+        Command::Completions(args) => commands::completions::run(context, &args, Cli::command()),
         Command::Version(VersionArgs {}) => {
             context.ui.data(&format!("git-lake {}", env!("CARGO_PKG_VERSION")))?;
             Ok(commands::Exit::Done)

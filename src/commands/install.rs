@@ -7,7 +7,7 @@ use crate::repo::{Environment, filter_config};
 /// Set the filter up for all your repositories, so that a fresh clone needs no other step
 #[derive(clap::Args)]
 pub struct InstallArgs {
-    /// For every user of this machine
+    /// Change the configuration of the machine, not of the user
     #[arg(long)]
     system: bool,
 }
@@ -15,7 +15,7 @@ pub struct InstallArgs {
 /// Remove what `git lake install` wrote, and nothing else
 #[derive(clap::Args)]
 pub struct UninstallArgs {
-    /// For every user of this machine
+    /// Change the configuration of the machine, not of the user
     #[arg(long)]
     system: bool,
 }

@@ -70,8 +70,8 @@ pub struct Args {
     /// Most transfers at once
     #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     jobs: Option<u16>,
-    /// Only say what would be done
-    #[arg(long)]
+    /// Say what would be done, and change nothing
+    #[arg(short = 'n', long)]
     dry_run: bool,
 }
 

@@ -49,8 +49,8 @@ pub struct Args {
     /// Also where no other source is known to hold the content
     #[arg(long, conflicts_with_all = ["check", "input"])]
     force: bool,
-    /// Only say what would be done
-    #[arg(long)]
+    /// Say what would be done, and change nothing
+    #[arg(short = 'n', long)]
     dry_run: bool,
 }
 

@@ -35,7 +35,7 @@ pub struct TrackArgs {
     /// Choose every file of more than this size (such as `10M`) that is there now
     #[arg(long, value_name = "SIZE", value_parser = parse_size)]
     above: Option<u64>,
-    /// Print the lines, write nothing
+    /// Print the lines, and write nothing
     #[arg(short = 'n', long)]
     dry_run: bool,
 }

@@ -167,6 +167,14 @@ impl Reporter for Part {
         self.0.hashed(files, bytes);
     }
 
+    fn asks(&self, objects: u64) {
+        self.0.asks(objects);
+    }
+
+    fn answered(&self, objects: u64) {
+        self.0.answered(objects);
+    }
+
     fn end(&self) {}
 
     fn pause(&self) {

@@ -159,6 +159,7 @@ pub fn compare(
         }
         items.push(Item { change, old, new });
     }
+    site.reporter.end();
     let mut kinds = Kinds::new(site, look);
     for item in &mut items {
         for version in [&mut item.old, &mut item.new].into_iter().flatten() {

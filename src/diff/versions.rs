@@ -13,6 +13,7 @@ use crate::repo::Blob;
 use crate::repo::attributes::LakePaths;
 use crate::repo::changes::Side;
 use crate::repo_path::RepoPath;
+use crate::transfer::report::hashing;
 use crate::workspace::Workspace;
 
 /// Reads versions of items, one after the other.
@@ -70,8 +71,10 @@ impl<'a> Versions<'a> {
         if head.len() <= MAX_POINTER_BYTES {
             return Ok(Some(small(path, &head, Form::Content)));
         }
-        let rest = self.site.cancel.interrupting(file);
-        let hashed = hash_reader(head.as_slice().chain(rest), &[]).context(&shown)?;
+        let reporter = &*self.site.reporter;
+        let content = head.as_slice().chain(self.site.cancel.interrupting(file));
+        let hashed = hash_reader(hashing(reporter, content), &[]).context(&shown)?;
+        reporter.hashed(1, 0);
         let (oid, size, kind) = (Some(hashed.oid), hashed.size, Kind::of(&head));
         Ok(Some(Version { oid, size, kind, ..version(path, Form::Content) }))
     }

@@ -47,6 +47,12 @@ impl PathError {
         self.source.kind() == io::ErrorKind::NotFound
     }
 
+    /// Returns true if this user may not, or nobody may.
+    pub fn is_denied(&self) -> bool {
+        let kind = self.source.kind();
+        matches!(kind, io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem)
+    }
+
     /// Returns true if the disk or the quota is full.
     pub fn is_full(&self) -> bool {
         is_full(&self.source)

@@ -194,6 +194,8 @@ impl<E: From<Error> + From<repo::Error>> Batch<'_, E> {
 
     fn flush(&mut self) -> Result<(), E> {
         let waiting = std::mem::take(&mut self.waiting);
+        // What is visited may be printed to the terminal that shows what was hashed.
+        self.site.reporter.end();
         let store = &*self.site.store;
         let presences =
             side_by_side(&waiting, |(_, pointer, _)| store.presence(pointer.oid(), pointer.size()));

@@ -281,6 +281,7 @@ impl Finder<'_> {
                 here.object.learn(site, &path, &pointer);
             }
         }
+        site.reporter.end();
         for (path, _) in conflicts.iter().filter(|(_, is_a_side)| !**is_a_side) {
             self.files.add(place.file(path, Why::Modified));
         }

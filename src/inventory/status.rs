@@ -87,6 +87,7 @@ pub fn of_index(site: &Workspace, index: &Index) -> Result<Status, Error> {
             _ => {}
         }
     }
+    site.reporter.end();
     for folder in index.entries().filter(|entry| entry.kind == EntryKind::SparseFolder) {
         for blob in files_of_folder(site, &folder)? {
             if let Some(named) = found.facts.get(blob.id)?

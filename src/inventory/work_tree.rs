@@ -18,6 +18,7 @@ use crate::repo::index::{Entry, Index};
 use crate::repo::index_stat::Unchanged;
 use crate::repo_path::{RepoPath, bytes_to_os_path};
 use crate::store::blob_map::Named;
+use crate::transfer::report::hashing;
 use crate::workspace::Workspace;
 
 /// What lies at the path of an item.
@@ -66,7 +67,8 @@ impl<'a> WorkTree<'a> {
         side_by_side(entries, |entry| glance(rules, top, entry))
     }
 
-    /// Says what lies at the path of an entry whose pointer says `named`.
+    /// Says what lies at the path of an entry whose pointer says `named`. Tells of what is hashed; the end
+    /// is for the caller to tell.
     ///
     /// # Errors
     /// If the file cannot be read, or its blob cannot where that is needed; also when the user asks to
@@ -113,7 +115,10 @@ impl<'a> WorkTree<'a> {
             if len != named.size {
                 return Ok(InWorkTree::Modified);
             }
-            let hashed = hash_reader(self.site.cancel.interrupting(file), &[]).context(&shown)?;
+            let reporter = &*self.site.reporter;
+            let file = hashing(reporter, self.site.cancel.interrupting(file));
+            let hashed = hash_reader(file, &[]).context(&shown)?;
+            reporter.hashed(1, 0);
             return Ok(content_if(hashed.oid == named.oid));
         }
         let mut bytes = Vec::new();

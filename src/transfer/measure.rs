@@ -57,10 +57,13 @@ impl Transfer {
         &self,
         lakes: &[(LakeUrl, Option<SourceUrl>)],
     ) -> Vec<Result<Measured, LakeError>> {
-        parallel::map(lakes.len(), lakes.len(), |at| {
+        self.reporter.asks(0);
+        let measured = parallel::map(lakes.len(), lakes.len(), |at| {
             let (url, sample) = &lakes[at];
             self.measure(url, sample.as_ref())
-        })
+        });
+        self.reporter.answered(0);
+        measured
     }
 
     /// Reaches a lake and measures it; `sample` is an object that should be there. Writes nothing.

@@ -47,8 +47,22 @@ impl Transfer {
     /// # Errors
     /// If receipts cannot be written.
     pub fn ask(&self, questions: Questions) -> Result<HashMap<SourceUrl, Answer>, PathError> {
+        let mut left = questions.count() as u64;
+        self.reporter.asks(left);
+        let answers = self.ask_each(questions, &mut left);
+        self.reporter.answered(left);
+        answers
+    }
+
+    /// Asks lake by lake; `left` is how many objects nobody has heard the answers for.
+    fn ask_each(
+        &self,
+        questions: Questions,
+        left: &mut u64,
+    ) -> Result<HashMap<SourceUrl, Answer>, PathError> {
         let mut answers = HashMap::new();
         for (url, names) in questions.0 {
+            let count = names.len() as u64;
             let open = self.lakes.at(&url);
             let (names, sizes): (Vec<ObjectName>, Vec<Option<u64>>) = names.into_iter().unzip();
             let found = match open.usable() {
@@ -75,6 +89,8 @@ impl Transfer {
             }
             let id = open.declaration().ok().and_then(|declaration| declaration.id.as_ref());
             self.receipts.add(&url, id.map(LakeId::as_str), &proofs)?;
+            *left -= count;
+            self.reporter.answered(count);
         }
         Ok(answers)
     }

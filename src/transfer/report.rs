@@ -1,5 +1,7 @@
 //! What is moving, told to whoever shows it.
 
+use std::io::{self, Read};
+
 /// What a progress line is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Activity {
@@ -13,6 +15,8 @@ pub enum Activity {
     Filling,
     /// Objects or files are read, to know what they are.
     Verifying,
+    /// Lakes are asked what they hold, or how they are.
+    Asking,
 }
 
 /// Hears about progress. Called from many threads; must not block for long.
@@ -35,6 +39,13 @@ pub trait Reporter: Send + Sync {
     /// Hears that so many more files and bytes of git's were hashed, without having expected them.
     fn hashed(&self, files: u64, bytes: u64);
 
+    /// Hears that lakes are asked for so many more objects, or with 0 how they are, without any bytes
+    /// that move.
+    fn asks(&self, objects: u64);
+
+    /// Hears that so many of these questions are answered, well or not.
+    fn answered(&self, objects: u64);
+
     /// Hears that nothing moves any more; whatever was shown goes away.
     fn end(&self);
 
@@ -46,6 +57,26 @@ pub trait Reporter: Send + Sync {
 
     /// Tells a person something, as one line.
     fn warn(&self, text: &str);
+}
+
+/// Returns a reader of a file that is hashed, which tells of its bytes as they pass. That the file is
+/// done, and at last the end, is for the caller to tell.
+pub fn hashing<R: Read>(reporter: &dyn Reporter, reader: R) -> Hashing<'_, R> {
+    Hashing { reporter, reader }
+}
+
+/// Tells of bytes as they pass.
+pub struct Hashing<'a, R> {
+    reporter: &'a dyn Reporter,
+    reader: R,
+}
+
+impl<R: Read> Read for Hashing<'_, R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.reader.read(buffer)?;
+        self.reporter.hashed(0, count as u64);
+        Ok(count)
+    }
 }
 
 /// Shows nothing.
@@ -64,6 +95,10 @@ impl Reporter for Silent {
     fn finished_object(&self) {}
 
     fn hashed(&self, _: u64, _: u64) {}
+
+    fn asks(&self, _: u64) {}
+
+    fn answered(&self, _: u64) {}
 
     fn end(&self) {}
 

@@ -168,6 +168,8 @@ fn a_process_goes_on_where_the_last_one_was_stopped() {
         }
         fn finished_object(&self) {}
         fn hashed(&self, _: u64, _: u64) {}
+        fn asks(&self, _: u64) {}
+        fn answered(&self, _: u64) {}
         fn end(&self) {}
         fn pause(&self) {}
         fn resume(&self) {}

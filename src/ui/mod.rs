@@ -157,6 +157,14 @@ impl Reporter for Ui {
         self.tell(|progress| progress.hashed(files, bytes));
     }
 
+    fn asks(&self, objects: u64) {
+        self.tell(|progress| progress.asks(objects));
+    }
+
+    fn answered(&self, objects: u64) {
+        self.progress().answered(objects);
+    }
+
     fn end(&self) {
         self.progress().end();
     }

@@ -109,6 +109,25 @@ impl Progress {
         }
     }
 
+    /// Asking moves nothing; while something else does it is not told.
+    pub(super) fn asks(&mut self, objects: u64) {
+        let now = Instant::now();
+        let work = self.work.get_or_insert_with(|| Work::begin(Activity::Asking, now));
+        if work.activity == Activity::Asking {
+            work.objects += objects;
+            self.show(now);
+        }
+    }
+
+    pub(super) fn answered(&mut self, objects: u64) {
+        let Some(work) = self.work.as_mut().filter(|work| work.activity == Activity::Asking) else {
+            return;
+        };
+        work.objects_done += objects;
+        self.show(Instant::now());
+        self.end();
+    }
+
     /// Ends what is under way, unless somebody else still waits for objects of the same kind.
     pub(super) fn end(&mut self) {
         if self.work.as_ref().is_some_and(|work| work.objects_done >= work.objects) {
@@ -331,6 +350,17 @@ mod tests {
         progress.close();
         progress.hashed(1, 5);
         assert_eq!(progress.work.as_ref().map(|work| work.bytes_done), Some(5));
+        // So does asking.
+        progress.asks(3);
+        progress.answered(3);
+        assert_eq!(progress.work.as_ref().map(|work| work.objects), Some(1));
+        progress.close();
+        progress.asks(3);
+        progress.asks(2);
+        progress.answered(3);
+        assert_eq!(progress.work.as_ref().map(|work| work.objects), Some(5));
+        progress.answered(2);
+        assert!(progress.work.is_none());
     }
 
     #[test]

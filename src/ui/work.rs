@@ -66,6 +66,13 @@ impl Work {
             let files = if self.objects_done == 1 { "file" } else { "files" };
             return format!("{word} {} {files}, {}{speed}", self.objects_done, human(self.bytes));
         }
+        if self.activity == Activity::Asking {
+            let objects = match self.objects {
+                0 => String::new(),
+                count => format!(", {}/{count} objects", self.objects_done),
+            };
+            return format!("{word} lakes{objects}, {}", duration(elapsed as u64));
+        }
         let (total, left) = match self.total() {
             None => (String::new(), String::new()),
             Some((total, is_guess)) => {
@@ -101,6 +108,7 @@ pub(super) fn word(activity: Activity) -> &'static str {
         Activity::Downloading => "Downloading",
         Activity::Filling => "Filling",
         Activity::Verifying => "Verifying",
+        Activity::Asking => "Asking",
     }
 }
 
@@ -153,6 +161,16 @@ mod tests {
             line(&work),
             "Downloading 92/100 files, 40 MiB of 100 MiB, 4.0 MiB/s, 15 s left"
         );
+    }
+
+    #[test]
+    fn how_long_lakes_are_asked_is_said() {
+        let begun = Instant::now();
+        let mut work = Work::begin(Activity::Asking, begun);
+        let line = |work: &Work| work.line(begun + Duration::from_secs(75));
+        assert_eq!(line(&work), "Asking lakes, 1 min 15 s");
+        work.objects = 20_000;
+        assert_eq!(line(&work), "Asking lakes, 0/20000 objects, 1 min 15 s");
     }
 
     #[test]

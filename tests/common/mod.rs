@@ -138,6 +138,12 @@ fn search_path() -> OsString {
     std::env::join_paths(std::iter::once(built).chain(folders)).unwrap()
 }
 
+/// Says that a test tests nothing on this machine, which lacks a program.
+#[expect(clippy::print_stderr, reason = "seen with --nocapture")]
+pub(crate) fn not_tested(what_is_missing: &str) {
+    eprintln!("not tested: {what_is_missing} is not here");
+}
+
 /// What a command printed and how it ended.
 pub(crate) struct Ran {
     pub(crate) code: Option<i32>,

@@ -20,7 +20,7 @@ pub(in crate::commands) struct InputArgs {
     /// repeated)
     #[arg(long = "host", value_name = "SERVER", requires = "input", help_heading = HEADING)]
     hosts: Vec<String>,
-    /// Print a summary as JSON
+    /// Print one JSON document
     #[arg(long, help_heading = HEADING)]
     json: bool,
 }

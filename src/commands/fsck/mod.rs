@@ -18,23 +18,23 @@ mod words;
 /// with A..B what its commits bring: whether each is one, where one belongs and nowhere else. Of lakes
 /// their lists are looked through for what these pointers name; nothing is downloaded without `--read-data`.
 ///
-/// Without a choice, the store and the pointers. Exits with 3 if anything is damaged, else with 1 if anything is missing, not converted, or could not be looked
-/// at.
+/// Without a choice, the store and the pointers. Exits with 3 if anything is damaged, else with 1 if
+/// anything is missing, not converted, or could not be looked at.
 #[derive(clap::Args)]
 pub struct Args {
     /// A commit, or a range of commits, instead of the index
     #[arg(value_name = "REF|A..B")]
     revision: Option<String>,
-    /// The objects of this clone's store
+    /// Verify the objects of this clone's store
     #[arg(long)]
     store: bool,
-    /// The pointers in git
+    /// Verify the pointers in git
     #[arg(long)]
     pointers: bool,
-    /// What all remotes hold, or this one
+    /// Look for what they name in all remotes, or in this one
     #[arg(long, value_name = "NAME|URL", num_args = 0..=1, require_equals = true, default_missing_value = "")]
     remote: Option<String>,
-    /// Read the objects there, too; with a percentage, those whose turn it is today
+    /// Read the objects in the remotes, too; with a percentage, those whose turn it is today
     #[arg(
         long, value_name = "PERCENT", num_args = 0..=1, require_equals = true, requires = "remote",
         default_missing_value = "100%"
