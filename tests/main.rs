@@ -15,6 +15,7 @@ mod checkouts;
 mod claims_pace;
 mod commands;
 mod damage;
+mod damaged_logs;
 mod dataset_commands;
 mod dataset_failures;
 mod dataset_git;

@@ -214,6 +214,24 @@ pub fn blobs_unpushed(repo: &Repo, revisions: Option<&[String]>) -> Result<Vec<F
     rev_list_blobs(&git, &bounds, &input)
 }
 
+/// Returns the blobs of the indices of all work trees, and those of commits of branches, tags and stashes,
+/// that no remote of git is known to have, once each; perhaps more.
+///
+/// Paths are as those of [`blobs_reachable`].
+///
+/// # Errors
+/// If git fails.
+pub fn blobs_unpushed_or_indexed(repo: &Repo) -> Result<Vec<FoundBlob>, Error> {
+    let git = Git::of(repo)?;
+    let stashes = stashes(repo, &git)?;
+    let mut bounds = vec!["--branches", "--tags", "--indexed-objects"];
+    // It may be detached, or unborn.
+    bounds.extend(repo.commit_id("HEAD").is_ok().then_some("HEAD"));
+    bounds.extend(["--stdin", "--not", "--remotes"]);
+    let bounds: Vec<String> = bounds.into_iter().map(str::to_owned).collect();
+    rev_list_blobs(&git, &bounds, &stashes)
+}
+
 /// What git keeps that no remote of git is known to have.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Unpushed {
