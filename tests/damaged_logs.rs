@@ -152,6 +152,8 @@ fn claims_of_another_version_are_left_where_they_are() {
     fs::write(&log, &text).unwrap();
     repo.git(["lake", "push"]).says_nothing();
     assert_eq!(fs::read_to_string(&log).unwrap(), text);
+    let ran = repo.git_fails(1, ["lake", "orphans", "work-lake"]);
+    drop(ran.says("A log of claims in its `lake/v1/queue` is damaged or of another version"));
 }
 
 #[test]

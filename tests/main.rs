@@ -45,6 +45,7 @@ mod mixed_remotes;
 mod names;
 mod old_history;
 mod only_here;
+mod orphans;
 mod processes;
 mod progress;
 mod proofs;

@@ -35,6 +35,7 @@ pub mod install;
 mod lakes;
 pub mod ls_files;
 pub mod merge_driver;
+pub mod orphans;
 pub mod prune;
 pub mod pull;
 pub mod push;
@@ -136,6 +137,9 @@ pub enum Error {
     /// A clone cannot be examined.
     #[error(transparent)]
     Doctor(#[from] crate::doctor::Error),
+    /// It is not known what is referred to.
+    #[error("Nothing is listed")]
+    References(#[from] crate::orphans::references::Error),
     /// The history cannot be read.
     #[error(transparent)]
     History(#[from] repo::history::Error),
