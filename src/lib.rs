@@ -52,6 +52,7 @@
 //! - [`inventory`]: what items there are, how each stands here, and what is only here.
 //! - [`dataset`]: datasets in folders, without git: which lakes have their items, and bringing them back.
 //! - [`diff`]: which items differ between two states, and how.
+//! - [`orphans`]: objects of a lake that nothing known refers to.
 //! - [`mod@fsck`]: whether the store, git's pointers and lakes are what they should be.
 //! - [`doctor`]: what is right and what is wrong with a clone, and mending what is safe to mend.
 //! - [`import`]: datasets that become tracked pointers of a work tree.
@@ -120,6 +121,7 @@ pub mod lake;
 pub mod lake_url;
 pub mod object_name;
 pub mod oid;
+pub mod orphans;
 pub mod owed;
 pub mod parallel;
 pub mod pointer;

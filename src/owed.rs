@@ -18,6 +18,7 @@ use crate::repo::{self, BlobId, Repo};
 use crate::repo_path::RepoPath;
 use crate::store::Presence;
 use crate::store::queue::{Claims, Compacted, Owed, Tentative};
+use crate::transfer::report::with_causes;
 use crate::transfer::upload::{Job, Origin, Report};
 use crate::workspace::Workspace;
 
@@ -158,9 +159,35 @@ pub fn settle_knowing(
     })?;
     match compacted {
         Compacted::Done => result,
+        Compacted::Mended => {
+            let found = found_in_git(site).unwrap_or_else(|error| {
+                site.reporter.warn(&format!(
+                    "Could not find out what is owed: {}. `git lake push --all` tries again.",
+                    with_causes(&error)
+                ));
+                Vec::new()
+            });
+            site.queue.add_owed(&found)?;
+            site.queue.sync()?;
+            result.map(|owed| owed.into_iter().chain(found).collect())
+        }
         // What is due does not depend on who keeps the books.
         Compacted::Busy => sort_out(site, &site.queue.read()?, look, known).map(|(_, owed)| owed),
     }
+}
+
+/// Returns the uploads that the index, or commits that no remote of git has, ask for and no receipt settles,
+/// as far as their objects are here: what claims were about that are lost.
+fn found_in_git(site: &Workspace) -> Result<Vec<Owed>, InheritError> {
+    let mut owed = Vec::new();
+    for blob in history::blobs_unpushed_or_indexed(&site.repo)? {
+        let Some(path) = RepoPath::parse(&blob.path) else { continue };
+        let Some((_, pointer)) = site.pointer_of(blob.id)? else { continue };
+        if site.store.presence(pointer.oid(), pointer.size())? != Presence::Absent {
+            owed.extend(of_pointers(site, [(&path, &pointer)])?);
+        }
+    }
+    Ok(owed)
 }
 
 /// Returns what of the claims still counts, and the uploads that are due.

@@ -25,6 +25,7 @@ use crate::repo::{self, Blob, BlobId, Repo};
 use crate::repo_path::RepoPath;
 use crate::store::Store;
 use crate::store::blob_map::BlobMap;
+use crate::store::damage::Notice;
 use crate::store::gc::Hold;
 use crate::store::health::HealthRecords;
 use crate::store::queue::{Owed, Queue};
@@ -189,9 +190,11 @@ impl Workspace {
         };
         let reach = Reach::new(&config, &hosts, Arc::new(notes), &cancel);
         let opening = Arc::clone(&reach);
+        let hearing = Arc::clone(&reporter);
+        let notice = Notice::to(move |text| hearing.warn(text));
         Ok(Self {
-            queue: Queue::at(store.root()),
-            receipts: Arc::new(Receipts::at(store.root())),
+            queue: Queue::at(store.root()).telling(notice.clone()),
+            receipts: Arc::new(Receipts::at(store.root()).telling(notice)),
             lakes: Arc::new(Lakes::with_records(
                 Box::new(move |url| opening.open(url)),
                 HealthRecords::at(store.root()),

@@ -35,6 +35,7 @@ fn help_of_every_command() {
         "clone",
         "where",
         "fsck",
+        "orphans",
         "doctor",
         "import",
         "trust",

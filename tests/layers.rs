@@ -35,6 +35,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("sources", &["workspace", "transfer"]),
     ("space", &["workspace", "transfer", "copies", "fill"]),
     ("fsck", &["workspace", "transfer", "sources", "fill"]),
+    ("orphans", &["transfer", "dataset"]),
     ("inventory", &["workspace", "transfer", "copies", "space"]),
     ("dataset", &["transfer"]),
     ("diff", &["workspace", "transfer"]),
@@ -56,6 +57,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "proof",
             "sources",
             "fsck",
+            "orphans",
             "space",
             "inventory",
             "dataset",
@@ -67,7 +69,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "ui",
         ],
     ),
-    ("cli", &["workspace", "transfer", "fsck", "ui", "commands"]),
+    ("cli", &["workspace", "transfer", "fsck", "orphans", "ui", "commands"]),
     ("main", &["cli"]),
 ];
 

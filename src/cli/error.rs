@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use crate::commands::{self, Error, Exit};
 use crate::lake::{LakeError, Obstacle};
+use crate::orphans::references::Reason;
 use crate::repo::history;
 use crate::transfer::Cancel;
 use crate::transfer::report::with_causes;
@@ -47,6 +48,7 @@ fn hint(error: &Error) -> Option<String> {
         }
         Error::Lake(error) => lake_hint(error),
         Error::Fsck(error) => fsck_hint(error),
+        Error::References(error) => references_hint(&error.reason),
         _ => None,
     }
 }
@@ -61,6 +63,23 @@ fn fsck_hint(error: &fsck::Error) -> Option<String> {
                 .into(),
         ),
         fsck::Error::Repo(error) => repo_hint(error),
+        _ => None,
+    }
+}
+
+fn references_hint(reason: &Reason) -> Option<String> {
+    match reason {
+        Reason::Shallow => {
+            Some("fetch the rest of the history with `git fetch --unshallow`".into())
+        }
+        Reason::Partial => {
+            Some("fetch the rest of the files with `git fetch --refetch --no-filter`".into())
+        }
+        Reason::Damaged { .. } | Reason::RemoteFile { .. } => {
+            Some("put the file right; `git lake fsck --pointers` shows pointers".into())
+        }
+        Reason::Claims => Some("run `git lake push` there, which puts a damaged one right".into()),
+        Reason::Repo(error) => repo_hint(error),
         _ => None,
     }
 }

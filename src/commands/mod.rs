@@ -38,6 +38,7 @@ mod lakes;
 pub mod ls_files;
 pub mod man;
 pub mod merge_driver;
+pub mod orphans;
 pub mod prune;
 pub mod pull;
 pub mod push;
@@ -139,6 +140,9 @@ pub enum Error {
     /// A clone cannot be examined.
     #[error(transparent)]
     Doctor(#[from] crate::doctor::Error),
+    /// It is not known what is referred to.
+    #[error("Nothing is listed")]
+    References(#[from] crate::orphans::references::Error),
     /// The history cannot be read.
     #[error(transparent)]
     History(#[from] repo::history::Error),

@@ -7,6 +7,7 @@
 use serde_json::Value;
 
 use crate::lake_url::{LakeUrl, ParseUrlError, SourceUrl};
+use crate::object_name::ObjectName;
 
 /// What the name of such a file ends with.
 pub const SUFFIX: &str = ".remote";
@@ -108,6 +109,12 @@ impl RemoteFile {
         self.0.iter().filter_map(|entry| parse_entry(entry).ok()).collect()
     }
 
+    /// Returns the names of objects that its entries end with, whatever addresses stand before them.
+    pub fn names(&self) -> impl Iterator<Item = ObjectName> {
+        let last = |entry: &str| address(entry).rsplit('/').next().map(ObjectName::parse);
+        self.0.iter().filter_map(move |entry| last(entry)?.ok())
+    }
+
     /// Says why an entry cannot be asked, if one cannot.
     pub fn fault(&self) -> Option<ParseUrlError> {
         self.0.iter().find_map(|entry| parse_entry(entry).err())
@@ -151,7 +158,7 @@ fn is_true(value: &Value) -> bool {
 /// Reads an address as pipelime does: options and fragments mean nothing, `+` is a space.
 fn parse_entry(entry: &str) -> Result<SourceUrl, ParseUrlError> {
     let (lake, name) = address(entry).rsplit_once('/').unwrap_or((entry, ""));
-    let name = crate::object_name::ObjectName::parse(name)?;
+    let name = ObjectName::parse(name)?;
     Ok(SourceUrl { lake: LakeUrl::parse(&lake.replace('+', "%20"))?, name })
 }
 

@@ -108,6 +108,25 @@ pub fn read_small(path: &Path, max_bytes: u64) -> Result<Option<Vec<u8>>, PathEr
     Ok(Some(bytes))
 }
 
+/// Gives a file or folder that is damaged the name `<name>.damaged`, or one with a number where that is
+/// taken, and returns the new path.
+///
+/// # Errors
+/// If it cannot be renamed.
+#[expect(clippy::disallowed_methods, reason = "nothing is published, something is put away")]
+pub fn set_aside(path: &Path) -> Result<PathBuf, PathError> {
+    let name = path.file_name().unwrap_or_default().to_owned();
+    let numbered = |number: u64| {
+        let mut name = name.clone();
+        name.push(if number == 1 { ".damaged".into() } else { format!(".{number}.damaged") });
+        path.with_file_name(name)
+    };
+    let is_free = |aside: &PathBuf| std::fs::symlink_metadata(aside).is_err();
+    let aside = (1..).map(numbered).find(is_free).expect("there are many numbers");
+    std::fs::rename(path, &aside).context(path)?;
+    Ok(aside)
+}
+
 /// Creates an empty file with a fresh name in `folder`; it vanishes when dropped before publishing.
 ///
 /// With `shared`, its mode is that of any new file (0666 less the umask), else 0600.

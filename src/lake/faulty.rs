@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use super::{
     AdminLake, Capabilities, Creation, Declaration, Features, LakeError, Listing, ObjectContent,
-    ObjectInfo, Observer, Place, Put, ReadLake, Replaced, Upload, WriteLake,
+    ObjectInfo, Observer, Place, Put, ReadLake, Replaced, Survey, Upload, WriteLake,
 };
 use crate::digest::HashName;
 use crate::lake_url::LakeUrl;
@@ -303,6 +303,14 @@ impl AdminLake for FaultyLake {
 
     fn replace(&self, upload: &Upload<'_>, observer: &dyn Observer) -> Result<Replaced, LakeError> {
         self.call(Call::Replace, || self.inner.replace(upload, observer))
+    }
+
+    fn survey(&self) -> Result<Survey, LakeError> {
+        self.call(Call::List, || self.inner.survey())
+    }
+
+    fn unfinished(&self) -> Result<Vec<ObjectInfo>, LakeError> {
+        self.call(Call::List, || self.inner.unfinished())
     }
 }
 

@@ -10,9 +10,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use super::declaration::settle_hash;
 use super::upload::{CopyError, names_aside};
 use super::{
-    AdminLake, Capabilities, Creation, Declaration, Features, LakeError, LakeId, Listing,
-    ObjectContent, ObjectInfo, Observer, Obstacle, Place, Proof, Put, ReadLake, Replaced, Upload,
-    WriteLake,
+    AdminLake, Capabilities, Creation, Declaration, Features, Found, LakeError, LakeId, Listing,
+    ObjectContent, ObjectInfo, Observer, Obstacle, Place, Proof, Put, ReadLake, Replaced, Survey,
+    Upload, WriteLake,
 };
 use crate::digest::HashName;
 use crate::fs::unix_now;
@@ -281,6 +281,15 @@ impl AdminLake for MemoryLake {
         let damaged = state.objects.insert(upload.name.clone(), Stored::now(&bytes));
         state.aside.extend(damaged.map(|damaged| (aside.clone(), damaged)));
         Ok(Replaced::Aside(format!("{}/{aside}", self.url)))
+    }
+
+    fn survey(&self) -> Result<Survey, LakeError> {
+        let found = |entry: Result<_, _>| entry.map(|(name, info)| Found::Object(name, info));
+        Ok(Box::new(self.list()?.map(found)))
+    }
+
+    fn unfinished(&self) -> Result<Vec<ObjectInfo>, LakeError> {
+        self.reach().map(|_| Vec::new())
     }
 }
 

@@ -24,6 +24,7 @@ pub mod folder;
 pub mod memory;
 mod open;
 pub mod s3;
+mod survey;
 mod tags;
 mod upload;
 
@@ -31,6 +32,7 @@ pub use copy::Place;
 pub use declaration::{Creation, Declaration, LakeId, ParseLakeIdError};
 pub use error::{Answer, Cause, LakeError, Obstacle, Retry};
 pub use open::{AccessTo, Opener};
+pub use survey::{Found, Survey};
 pub use upload::{Observer, Proof, Put, Replaced, Unobserved, Upload};
 
 /// Where a lake keeps bytes that were replaced, below its own folder or prefix. Neither pipelime nor a
@@ -214,4 +216,20 @@ pub trait AdminLake: WriteLake {
     /// # Errors
     /// [`LakeError::NotKept`] if what stands there cannot be kept aside; it is left as it is then.
     fn replace(&self, upload: &Upload<'_>, observer: &dyn Observer) -> Result<Replaced, LakeError>;
+
+    /// Lists all that lies in the lake, whoever put it there, in constant memory; asks for nothing one by
+    /// one.
+    ///
+    /// After an error the survey is not complete.
+    ///
+    /// # Errors
+    /// If the lake cannot be reached.
+    fn survey(&self) -> Result<Survey, LakeError>;
+
+    /// Returns the uploads that are under way, or ended early: what staged files and parts there are, and
+    /// when each was begun.
+    ///
+    /// # Errors
+    /// If the lake cannot be reached, or its server does not tell.
+    fn unfinished(&self) -> Result<Vec<ObjectInfo>, LakeError>;
 }

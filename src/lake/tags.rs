@@ -20,7 +20,7 @@ use crate::lake_url::LakeUrl;
 use crate::object_name::ObjectName;
 
 /// The folder for a lake's settings, in the lake's own folder.
-const SETTINGS_FOLDER: &str = ".pl";
+pub(super) const SETTINGS_FOLDER: &str = ".pl";
 /// Longer files are no declaration.
 const MAX_TAGS_BYTES: u64 = 64 << 10;
 /// How long another process may hold the file while it adds an id.

@@ -7,6 +7,7 @@ use gix::sec::Trust;
 
 use super::environment::parse_config_parameters;
 use super::{Environment, Error, Repo};
+use crate::fs::IoContext as _;
 use crate::repo_path::os_path_to_bytes;
 
 impl Repo {
@@ -31,6 +32,23 @@ impl Repo {
         let environment =
             Environment { git_dir: None, common_dir: None, work_tree: None, ..Environment::read() };
         Self::open_with(folder, &environment, gix::open::Permissions::all(), Choice::Folder)
+    }
+
+    /// Opens the repository whose work tree or git folder this is, and no other one: what is above it may be
+    /// in a repository, too. `None` if it is not one.
+    ///
+    /// # Errors
+    /// If there is one that cannot be opened.
+    pub fn at_top(folder: &Path) -> Result<Option<Self>, Error> {
+        let repo = match Self::at(folder) {
+            Err(Error::NotARepository { .. }) => return Ok(None),
+            found => found?,
+        };
+        let own = std::fs::canonicalize(folder).context(folder)?;
+        let tops = [Some(repo.common_dir()), Some(repo.git_dir()), repo.work_tree()];
+        let is_top = |top: &Path| std::fs::canonicalize(top).is_ok_and(|top| top == own);
+        let is_own = tops.into_iter().flatten().any(is_top);
+        Ok(is_own.then_some(repo))
     }
 
     pub(super) fn discover_with(

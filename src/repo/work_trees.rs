@@ -19,7 +19,7 @@ impl Repo {
     /// If one is there and cannot be opened, or it cannot be told where the first one is.
     pub fn other_work_trees(&self) -> Result<Vec<Self>, Error> {
         let mut found = Vec::new();
-        for git_dir in self.git_dirs() {
+        for git_dir in self.git_dirs()? {
             if is_same(&git_dir, self.git_dir()) {
                 continue;
             }

@@ -177,10 +177,8 @@ impl Others {
 /// # Errors
 /// If it is no repository, or cannot be opened.
 pub fn clone_at(common_dir: &Path) -> Result<Repo, repo::Error> {
-    let repo = Repo::at(common_dir)?;
-    let same = std::fs::canonicalize(common_dir)
-        .is_ok_and(|found| std::fs::canonicalize(repo.common_dir()).is_ok_and(|own| own == found));
-    if same { Ok(repo) } else { Err(repo::Error::NotARepository { start: common_dir.to_owned() }) }
+    let none = || repo::Error::NotARepository { start: common_dir.to_owned() };
+    Repo::at_top(common_dir)?.ok_or_else(none)
 }
 
 /// Returns the objects that a clone has claims for, as its queue says now.

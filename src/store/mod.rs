@@ -23,6 +23,7 @@ use crate::oid::Oid;
 
 pub mod blob_map;
 pub mod check;
+pub mod damage;
 mod digest_map;
 pub mod fill_journal;
 pub mod gc;

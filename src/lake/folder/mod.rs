@@ -24,7 +24,7 @@ use std::time::SystemTime;
 
 use super::{
     AdminLake, Capabilities, Creation, Declaration, Features, LakeError, Listing, ObjectContent,
-    ObjectInfo, Observer, Place, Put, ReadLake, Replaced, Upload, WriteLake, tags,
+    ObjectInfo, Observer, Place, Put, ReadLake, Replaced, Survey, Upload, WriteLake, tags,
 };
 use crate::digest::HashName;
 use crate::fs::{IoContext as _, if_exists, platform};
@@ -34,6 +34,7 @@ use crate::object_name::ObjectName;
 mod put;
 mod replace;
 mod staging;
+mod survey;
 #[cfg(test)]
 mod tests;
 
@@ -231,5 +232,13 @@ impl AdminLake for FolderLake {
 
     fn replace(&self, upload: &Upload<'_>, observer: &dyn Observer) -> Result<Replaced, LakeError> {
         replace::replace(self, upload, observer)
+    }
+
+    fn survey(&self) -> Result<Survey, LakeError> {
+        survey::survey(self)
+    }
+
+    fn unfinished(&self) -> Result<Vec<ObjectInfo>, LakeError> {
+        survey::unfinished(self)
     }
 }

@@ -8,7 +8,8 @@ use futures_util::stream;
 use super::failure::{Doing, Trouble};
 use super::runtime::block_on;
 use super::{S3Lake, seconds};
-use crate::lake::{LakeError, Listing, ObjectInfo};
+use crate::lake::tags::SETTINGS_FOLDER;
+use crate::lake::{ASIDE_FOLDER, Found, LakeError, Listing, ObjectInfo, Survey};
 use crate::object_name::ObjectName;
 
 /// A page of up to a thousand names has to answer at least so many questions, else each is asked alone.
@@ -21,6 +22,8 @@ const LISTED_AT_ONCE: usize = 8;
 /// A page of a listing, in the order of names.
 pub(super) struct Page {
     pub(super) objects: Vec<(ObjectName, ObjectInfo)>,
+    /// What else lies there, but for what is the lake's own.
+    foreign: Vec<ObjectInfo>,
     /// The last key, object or not; where the next page begins. `None` if this is the last page.
     next: Option<String>,
 }
@@ -37,38 +40,60 @@ pub(super) async fn page(lake: &S3Lake, after: Option<&str>) -> Result<Page, Tro
     });
     let output = listed.await?;
     let is_last = !output.is_truncated().unwrap_or(false);
-    let (mut objects, mut last) = (Vec::new(), None);
+    let (mut objects, mut foreign, mut last) = (Vec::new(), Vec::new(), None);
     for entry in output.contents() {
         let Some(key) = entry.key() else { continue };
         last = Some(key.to_owned());
-        let name = key.strip_prefix(&lake.prefix).and_then(|name| ObjectName::parse(name).ok());
-        let size = entry.size().and_then(|size| u64::try_from(size).ok());
-        if let (Some(name), Some(size)) = (name, size) {
-            let modified = entry.last_modified().and_then(seconds);
-            objects.push((name, ObjectInfo { size, modified }));
+        let Some(key) = key.strip_prefix(&lake.prefix) else { continue };
+        let Some(size) = entry.size().and_then(|size| u64::try_from(size).ok()) else { continue };
+        let info = ObjectInfo { size, modified: entry.last_modified().and_then(seconds) };
+        match ObjectName::parse(key) {
+            Ok(name) => objects.push((name, info)),
+            Err(_) if is_own(key) => {}
+            Err(_) => foreign.push(info),
         }
     }
-    Ok(Page { objects, next: last.filter(|_| !is_last) })
+    Ok(Page { objects, foreign, next: last.filter(|_| !is_last) })
+}
+
+/// Returns true if what lies under a key, without the lake's prefix, is the lake's own.
+fn is_own(key: &str) -> bool {
+    let folder = key.split('/').next().unwrap_or_default();
+    [SETTINGS_FOLDER, ASIDE_FOLDER].contains(&folder)
 }
 
 /// Lists all objects; see [`crate::lake::ReadLake::list`].
 pub(super) fn list(lake: &S3Lake) -> Result<Listing, LakeError> {
+    let objects = |page: Page| page.objects.into_iter().map(Ok).collect::<Vec<_>>();
+    Ok(Box::new(
+        pages(lake)?.flat_map(move |page| page.map_or_else(|error| vec![Err(error)], objects)),
+    ))
+}
+
+/// Lists all that is there; see [`crate::lake::AdminLake::survey`].
+pub(super) fn survey(lake: &S3Lake) -> Result<Survey, LakeError> {
+    let all = |page: Page| {
+        let objects = page.objects.into_iter().map(|(name, info)| Found::Object(name, info));
+        objects.chain(page.foreign.into_iter().map(Found::Foreign)).map(Ok).collect::<Vec<_>>()
+    };
+    Ok(Box::new(pages(lake)?.flat_map(move |page| page.map_or_else(|error| vec![Err(error)], all))))
+}
+
+/// Lists page by page; nothing comes after an error.
+fn pages(
+    lake: &S3Lake,
+) -> Result<impl Iterator<Item = Result<Page, LakeError>> + Send + use<>, LakeError> {
     let looking = |lake: &S3Lake, trouble| lake.error(trouble, Doing::Looking);
     let first = block_on(page(lake, None)).map_err(|trouble| looking(lake, trouble))?;
     let (lake, mut next) = (lake.clone(), Some(Ok(first)));
-    let pages = std::iter::from_fn(move || {
-        let current = next.take()?;
-        match current {
-            Ok(Page { objects, next: after }) => {
-                next = after.map(|after| {
-                    block_on(page(&lake, Some(&after))).map_err(|trouble| looking(&lake, trouble))
-                });
-                Some(objects.into_iter().map(Ok).collect::<Vec<_>>())
-            }
-            Err(error) => Some(vec![Err(error)]),
+    Ok(std::iter::from_fn(move || {
+        let current: Result<Page, LakeError> = next.take()?;
+        if let Ok(Page { next: Some(after), .. }) = &current {
+            let read = block_on(page(&lake, Some(after)));
+            next = Some(read.map_err(|trouble| looking(&lake, trouble)));
         }
-    });
-    Ok(Box::new(pages.flatten()))
+        Some(current)
+    }))
 }
 
 /// One answer for each of the names.

@@ -20,7 +20,7 @@ use aws_sdk_s3::types::ChecksumMode;
 
 use super::{
     AdminLake, Capabilities, Creation, Declaration, Features, LakeError, Listing, ObjectContent,
-    ObjectInfo, Observer, Place, Put, ReadLake, Replaced, Upload, WriteLake,
+    ObjectInfo, Observer, Place, Put, ReadLake, Replaced, Survey, Upload, WriteLake,
 };
 use crate::access::Access;
 use crate::digest::HashName;
@@ -317,5 +317,14 @@ impl AdminLake for S3Lake {
 
     fn replace(&self, upload: &Upload<'_>, observer: &dyn Observer) -> Result<Replaced, LakeError> {
         block_on(replace::replace(self, upload, observer))
+    }
+
+    fn survey(&self) -> Result<Survey, LakeError> {
+        listing::survey(self)
+    }
+
+    fn unfinished(&self) -> Result<Vec<ObjectInfo>, LakeError> {
+        let listed = block_on(unfinished::all(self));
+        listed.map_err(|trouble| self.error(trouble, Doing::Looking))
     }
 }

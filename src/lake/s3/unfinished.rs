@@ -9,15 +9,16 @@ use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 
 use aws_sdk_s3::types::{CompletedPart, Part};
+use futures_util::StreamExt as _;
 
-use super::S3Lake;
-use super::failure::{Doing, Trouble};
+use super::failure::{Doing, Refusal, Trouble};
 use super::manners::Manners;
 use super::multipart::part_bytes;
 use super::request::base64;
+use super::{S3Lake, seconds};
 use crate::digest::md5_hex;
 use crate::fs::{HeldFile, unix_now};
-use crate::lake::{LakeError, Retry, Upload};
+use crate::lake::{LakeError, ObjectInfo, Retry, Upload};
 use crate::lake_url::LakeUrl;
 use crate::object_name::ObjectName;
 use crate::oid::Oid;
@@ -27,6 +28,8 @@ const HEADER: &str = "git-lake upload v1";
 const MAX_NOTE_BYTES: u64 = 8 << 10;
 /// Nobody comes back for an upload that nothing was done about for so many seconds.
 const STALE_AFTER_SECONDS: u64 = 7 * 24 * 60 * 60;
+/// Uploads whose parts are listed at once.
+const ASKED_AT_ONCE: usize = 16;
 /// No server has more pages of parts, with the fewest that any puts on one.
 const MAX_PAGES: usize = 10_000;
 
@@ -194,6 +197,53 @@ async fn list(lake: &S3Lake, key: &str, id: &str) -> Result<BTreeMap<i32, Part>,
         after = next;
     }
     Ok(found)
+}
+
+/// Returns the uploads of objects that are neither completed nor aborted, whoever began them: what the
+/// server has of each, and when it was begun.
+pub(super) async fn all(lake: &S3Lake) -> Result<Vec<ObjectInfo>, Trouble> {
+    let (mut begun, mut after) = (Vec::new(), (None::<String>, None::<String>));
+    for _ in 0..MAX_PAGES {
+        let listed = lake.host().call(|client| {
+            let request = client.list_multipart_uploads().bucket(&lake.bucket);
+            let request =
+                request.set_prefix((!lake.prefix.is_empty()).then(|| lake.prefix.clone()));
+            let (key, id) = after.clone();
+            request.set_key_marker(key).set_upload_id_marker(id).send()
+        });
+        let page = listed.await?;
+        for upload in page.uploads() {
+            let (Some(key), Some(id)) = (upload.key(), upload.upload_id()) else { continue };
+            let is_object = |name| ObjectName::parse(name).is_ok();
+            if key.strip_prefix(&lake.prefix).is_some_and(is_object) {
+                let since = upload.initiated().and_then(seconds);
+                begun.push((key.to_owned(), id.to_owned(), since));
+            }
+        }
+        let next = (
+            page.next_key_marker().map(str::to_owned),
+            page.next_upload_id_marker().map(str::to_owned),
+        );
+        if page.is_truncated() != Some(true) || next.0.is_none() || next == after {
+            break;
+        }
+        after = next;
+    }
+    let sized =
+        futures_util::stream::iter(begun.into_iter().map(|(key, id, modified)| async move {
+            match list(lake, &key, &id).await {
+                Ok(parts) => {
+                    let sizes = parts.values().filter_map(|part| u64::try_from(part.size()?).ok());
+                    Ok(Some(ObjectInfo { size: sizes.sum(), modified }))
+                }
+                // It ended meanwhile.
+                Err(trouble) if trouble.says(Refusal::is_not_found) => Ok(None),
+                Err(trouble) => Err(trouble),
+            }
+        }));
+    let sized: Vec<Result<Option<ObjectInfo>, Trouble>> =
+        sized.buffer_unordered(ASKED_AT_ONCE).collect().await;
+    sized.into_iter().filter_map(Result::transpose).collect()
 }
 
 /// Gives the parts of an upload up.

@@ -33,6 +33,9 @@ pub enum Error {
     /// An object of the repository could not be read.
     #[error(transparent)]
     Repo(#[from] super::Error),
+    /// A file of the git folder could not be read.
+    #[error(transparent)]
+    Path(#[from] crate::fs::PathError),
 }
 
 /// A blob and where it stands.
@@ -211,6 +214,24 @@ pub fn blobs_unpushed(repo: &Repo, revisions: Option<&[String]>) -> Result<Vec<F
     rev_list_blobs(&git, &bounds, &input)
 }
 
+/// Returns the blobs of the indices of all work trees, and those of commits of branches, tags and stashes,
+/// that no remote of git is known to have, once each; perhaps more.
+///
+/// Paths are as those of [`blobs_reachable`].
+///
+/// # Errors
+/// If git fails.
+pub fn blobs_unpushed_or_indexed(repo: &Repo) -> Result<Vec<FoundBlob>, Error> {
+    let git = Git::of(repo)?;
+    let stashes = stashes(repo, &git)?;
+    let mut bounds = vec!["--branches", "--tags", "--indexed-objects"];
+    // It may be detached, or unborn.
+    bounds.extend(repo.commit_id("HEAD").is_ok().then_some("HEAD"));
+    bounds.extend(["--stdin", "--not", "--remotes"]);
+    let bounds: Vec<String> = bounds.into_iter().map(str::to_owned).collect();
+    rev_list_blobs(&git, &bounds, &stashes)
+}
+
 /// What git keeps that no remote of git is known to have.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Unpushed {
@@ -254,14 +275,42 @@ fn stashes(repo: &Repo, git: &Git) -> Result<Vec<u8>, Error> {
 /// If git fails.
 pub fn blobs_reachable(repo: &Repo, reach: Reach) -> Result<Vec<FoundBlob>, Error> {
     let git = Git::of(repo)?;
+    let (bounds, revisions) = range_of(repo, &git, reach)?;
+    rev_list_blobs(&git, &bounds, &revisions)
+}
+
+/// Returns true if a partial clone left something of these on its server, blobs or trees of them.
+///
+/// # Errors
+/// If git fails.
+pub fn lacks_blobs(repo: &Repo, reach: Reach) -> Result<bool, Error> {
+    const WRONG: Error = Error::Answer { command: "rev-list" };
+    if !repo.is_partial() {
+        return Ok(false);
+    }
+    let git = Git::of(repo)?;
+    let (bounds, revisions) = range_of(repo, &git, reach)?;
+    let mut args = vec!["rev-list", "--objects", "--missing=print"];
+    args.extend(bounds.iter().map(String::as_str));
+    let mut stream = git.stream(&args, revisions)?;
+    let mut is_lacking = false;
+    while let Some(line) = stream.next_record(b'\n').map_err(|_| WRONG)? {
+        is_lacking |= line.first() == Some(&b'?');
+    }
+    stream.finish()?;
+    Ok(is_lacking)
+}
+
+/// Returns the arguments and the input by which `git rev-list` begins where `reach` says.
+fn range_of(repo: &Repo, git: &Git, reach: Reach) -> Result<(Vec<String>, Vec<u8>), Error> {
     let mut revisions = Vec::new();
     let bounds: &[&str] = match reach {
         Reach::Refs => {
-            revisions = stashes(repo, &git)?;
+            revisions = stashes(repo, git)?;
             &["--all", "--indexed-objects"]
         }
         Reach::RefsAndReflogs => {
-            for id in repo.unfinished_heads() {
+            for id in repo.unfinished_heads()? {
                 revisions.extend_from_slice(format!("{id}\n").as_bytes());
             }
             &["--all", "--indexed-objects", "--reflog"]
@@ -269,9 +318,8 @@ pub fn blobs_reachable(repo: &Repo, reach: Reach) -> Result<Vec<FoundBlob>, Erro
         Reach::Indices => &["--indexed-objects"],
         Reach::Pushed => &["--remotes"],
     };
-    let bounds: Vec<String> =
-        bounds.iter().chain(&["--stdin"]).map(|&bound| bound.to_owned()).collect();
-    rev_list_blobs(&git, &bounds, &revisions)
+    let bounds = bounds.iter().chain(&["--stdin"]).map(|&bound| bound.to_owned()).collect();
+    Ok((bounds, revisions))
 }
 
 /// Returns the blobs that branches, tags, remote-tracking references and stashes need, but for the one

@@ -6,7 +6,7 @@
 use std::hash::BuildHasher as _;
 use std::io;
 
-use super::record::{self, Line, Record};
+use super::record::{self, Line, Log, Record};
 use super::{Owed, Tentative};
 use crate::lake_url::LakeUrl;
 use crate::oid::Oid;
@@ -23,6 +23,8 @@ pub struct Claims {
     /// Where the entry about something stands, by the digest of that: a table of the records themselves
     /// would take far longer to build.
     places: DigestMap<u64, usize>,
+    /// A log was not understood in full.
+    are_incomplete: bool,
 }
 
 /// A record without its words.
@@ -75,19 +77,31 @@ impl Claims {
         self.add(Record { oid: owed.oid, number: owed.size, lake, words: &words })
     }
 
-    /// Adds what a log says; returns false, and adds nothing, if the log is of another version.
-    pub(super) fn add_log(&mut self, log: impl io::Read) -> io::Result<bool> {
-        record::read(log, |line| match line {
+    /// Returns false if a log was damaged or of another version, so that records may be missing.
+    pub fn are_complete(&self) -> bool {
+        !self.are_incomplete
+    }
+
+    /// Adds what a log says, as far as it is understood.
+    pub(super) fn add_log(&mut self, log: impl io::Read) -> io::Result<Log> {
+        let read = record::read(log, |line| match line {
             Line::Lake(lake) => _ = self.place_of_lake(&lake),
             Line::Record(record, None) => _ = self.add(record),
             Line::Record(record, Some(key)) => {
-                // Where the line of the lake was damaged, nobody knows which it is.
+                // Where the line of the lake was damaged, which is told, nobody knows which it is.
                 let lake = self.lakes.iter().position(|known| known.1 == key);
                 if lake.is_some() {
                     self.add(Record { lake, ..record });
                 }
             }
-        })
+        });
+        let log = match read {
+            // A folder stands there.
+            Err(error) if error.kind() == io::ErrorKind::IsADirectory => Log::Damaged,
+            read => read?,
+        };
+        self.are_incomplete |= log != Log::Whole;
+        Ok(log)
     }
 
     /// Returns what a log says of these claims, if it names the lakes of `named` already; those that it

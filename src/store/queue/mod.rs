@@ -18,10 +18,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use record::Line;
 
-use crate::fs::{IoContext as _, PathError, Shared, if_exists, try_lock, unix_now};
+use crate::fs::{IoContext as _, PathError, Shared, if_exists, set_aside, try_lock, unix_now};
 use crate::lake_url::{LakeUrl, SourceUrl};
 use crate::oid::Oid;
 use crate::repo_path::RepoPath;
+use crate::store::damage::Notice;
 
 pub use claims::Claims;
 pub(super) use record::IN_PATH;
@@ -37,6 +38,8 @@ const MANY_LOGS: usize = 16;
 pub enum Compacted {
     /// By this call, or there was nothing to do.
     Done,
+    /// By this call, and damaged logs were set aside: there may have been more records than were kept.
+    Mended,
     /// Another process is at it.
     Busy,
 }
@@ -72,6 +75,14 @@ pub struct Owed {
 pub struct Queue {
     folder: PathBuf,
     log: Mutex<Option<Log>>,
+    notice: Notice,
+}
+
+/// What is done about damaged logs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Damaged {
+    SetAside,
+    Leave,
 }
 
 /// This process's own log.
@@ -90,7 +101,7 @@ impl Log {
         let mut lines = String::new();
         if self.is_torn {
             // What is there of a line must not become whole, and none of the others may be there.
-            lines.push('\n');
+            lines.push_str(record::END_OF_TORN_LINE);
             self.lakes.clear();
         }
         lines.push_str(&claims.to_lines(&mut self.lakes));
@@ -112,7 +123,14 @@ impl Drop for Log {
 impl Queue {
     /// Names the queue below `store_root`; touches nothing.
     pub fn at(store_root: &Path) -> Self {
-        Self { folder: store_root.join("queue"), log: Mutex::new(None) }
+        let notice = Notice::default();
+        Self { folder: store_root.join("queue"), log: Mutex::new(None), notice }
+    }
+
+    /// Tells somebody when a damaged log is set aside.
+    #[must_use]
+    pub fn telling(self, notice: Notice) -> Self {
+        Self { notice, ..self }
     }
 
     /// Records that a pointer is about to be given to git; safe from any kill on return.
@@ -156,7 +174,7 @@ impl Queue {
     /// If the folder or a log cannot be read.
     pub fn read(&self) -> Result<Claims, PathError> {
         let mut claims = Claims::default();
-        self.read_logs(|log| claims.add_log(log))?;
+        self.read_logs(|log| claims.add_log(log).map(drop))?;
         Ok(claims)
     }
 
@@ -167,23 +185,28 @@ impl Queue {
     pub fn claimed(&self, among: &HashSet<Oid>) -> Result<HashSet<Oid>, PathError> {
         let mut claimed = HashSet::new();
         self.read_logs(|log| {
-            record::read(log, |line| match line {
+            let read = record::read(log, |line| match line {
                 Line::Record(record, _) if among.contains(&record.oid) => {
                     claimed.insert(record.oid);
                 }
                 _ => {}
-            })
+            });
+            match read {
+                // A folder stands there, and is put away when logs are folded.
+                Err(error) if error.kind() == io::ErrorKind::IsADirectory => Ok(()),
+                read => read.map(drop),
+            }
         })?;
         Ok(claimed)
     }
 
-    fn read_logs(&self, mut read: impl FnMut(&File) -> io::Result<bool>) -> Result<(), PathError> {
+    fn read_logs(&self, mut read: impl FnMut(&File) -> io::Result<()>) -> Result<(), PathError> {
         let mut seen = HashSet::new();
         loop {
             let mut is_complete = true;
             for path in self.logs()?.into_iter().filter(|path| seen.insert(path.clone())) {
                 match if_exists(File::open(&path)).context(&path)? {
-                    Some(log) => drop(read(&log).context(&path)?),
+                    Some(log) => read(&log).context(&path)?,
                     // Another process folded it meanwhile; what it held is in a newer log.
                     None => is_complete = false,
                 }
@@ -198,16 +221,21 @@ impl Queue {
     /// `keep` returns. Records of running processes are neither shown nor touched.
     ///
     /// A crash at any point leaves every record that was kept, perhaps twice. While another process
-    /// compacts, nothing is done, and `keep` is not called.
+    /// compacts, nothing is done, and `keep` is not called. A log that is damaged is not removed but set
+    /// aside, as `<name>.damaged`, and that is told.
     ///
     /// # Errors
     /// If reading or writing fails; nothing is lost then.
     pub fn compact(&self, keep: impl FnOnce(Claims) -> Claims) -> Result<Compacted, PathError> {
         drop(self.log.lock().expect("no holder panics").take());
-        self.fold(keep)
+        self.fold(keep, Damaged::SetAside)
     }
 
-    fn fold(&self, keep: impl FnOnce(Claims) -> Claims) -> Result<Compacted, PathError> {
+    fn fold(
+        &self,
+        keep: impl FnOnce(Claims) -> Claims,
+        about_damaged: Damaged,
+    ) -> Result<Compacted, PathError> {
         let lock_path = self.folder.join("lock");
         let Some(lock) = if_exists(File::create(&lock_path)).context(&lock_path)? else {
             return Ok(Compacted::Done);
@@ -215,14 +243,22 @@ impl Queue {
         if !try_lock(&lock, &lock_path)? {
             return Ok(Compacted::Busy);
         }
-        let (mut claims, mut folded) = (Claims::default(), Vec::new());
+        let (mut claims, mut folded, mut damaged) = (Claims::default(), Vec::new(), Vec::new());
         for path in self.logs()? {
             let file = File::open(&path).context(&path)?;
-            if matches!(try_lock(&file, &path), Ok(true)) && claims.add_log(&file).context(&path)? {
-                folded.push(path);
+            if !matches!(try_lock(&file, &path), Ok(true)) {
+                continue;
+            }
+            match claims.add_log(&file).context(&path)? {
+                record::Log::Whole => folded.push(path),
+                record::Log::Damaged => damaged.push(path),
+                record::Log::OtherVersion => {}
             }
         }
-        if folded.is_empty() {
+        if about_damaged == Damaged::Leave {
+            damaged.clear();
+        }
+        if folded.is_empty() && damaged.is_empty() {
             return lock.unlock().context(&lock_path).map(|()| Compacted::Done);
         }
         let kept = keep(claims);
@@ -233,7 +269,12 @@ impl Queue {
         for path in folded {
             if_exists(std::fs::remove_file(&path)).context(&path)?;
         }
-        lock.unlock().context(&lock_path).map(|()| Compacted::Done)
+        for path in &damaged {
+            let aside = set_aside(path)?;
+            self.notice.set_aside(path, &aside, "uploads that are owed are looked for in git");
+        }
+        let compacted = if damaged.is_empty() { Compacted::Done } else { Compacted::Mended };
+        lock.unlock().context(&lock_path).map(|()| compacted)
     }
 
     fn append(&self, claims: &Claims) -> Result<(), PathError> {
@@ -269,7 +310,8 @@ impl Queue {
         if self.logs()?.len() < MANY_LOGS {
             return Ok(());
         }
-        self.fold(|claims| claims).map(drop)
+        // Whoever sets one aside has to look for what it may have said.
+        self.fold(|claims| claims, Damaged::Leave).map(drop)
     }
 
     /// Returns a name that no other process and no other call uses.

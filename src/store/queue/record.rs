@@ -22,6 +22,9 @@ const BUFFER_BYTES: usize = 64 * 1024;
 /// Characters of a path that would break a record apart.
 pub(in crate::store) const IN_PATH: &AsciiSet = &CONTROLS.add(b' ').add(b'%').add(0x7f);
 
+/// Makes a line that a failed write cut off one that means nothing, and is known not to.
+pub(super) const END_OF_TORN_LINE: &str = " ?\n";
+
 /// The first line of a log.
 pub(super) fn header() -> String {
     format!("{NAME}{VERSION}\n")
@@ -147,6 +150,17 @@ fn parse_path(text: &str) -> Option<RepoPath> {
     RepoPath::parse(&bytes)
 }
 
+/// What a log turned out to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Log {
+    /// All of it was understood, but for what a crash or a full disk cut off.
+    Whole,
+    /// Some of it was not: it has lost records, or was never a log.
+    Damaged,
+    /// It is of another version, of which nothing is understood here.
+    OtherVersion,
+}
+
 /// Returns true if a first line says that the log is of a version that is not understood here.
 fn is_of_other_version(line: &[u8]) -> bool {
     let version = line.strip_prefix(NAME.as_bytes()).unwrap_or_default();
@@ -154,27 +168,49 @@ fn is_of_other_version(line: &[u8]) -> bool {
 }
 
 /// Reads a log and gives its lines to `take`; damaged ones are passed over, and so is what follows the
-/// last line feed, which a crash cut off. Returns false if the log is of another version, and has not
-/// given a line then.
-pub(super) fn read(log: impl io::Read, mut take: impl FnMut(Line<'_>)) -> io::Result<bool> {
+/// last line feed, which a crash cut off. One of another version has not given a line.
+pub(super) fn read(log: impl io::Read, mut take: impl FnMut(Line<'_>)) -> io::Result<Log> {
     let mut log = io::BufReader::with_capacity(BUFFER_BYTES, log);
-    let (mut line, mut is_first) = (Vec::new(), true);
+    let (mut line, mut is_first, mut found) = (Vec::new(), true, Log::Whole);
     loop {
         line.clear();
         let mut limited = (&mut log).take(MAX_LINE_BYTES);
         limited.read_until(b'\n', &mut line)?;
         let is_at_end = limited.limit() > 0;
+        let begins = std::mem::take(&mut is_first);
         match line.pop() {
             Some(b'\n') => {
-                if std::mem::take(&mut is_first) && is_of_other_version(&line) {
-                    return Ok(false);
+                if begins && line == header().trim_ascii_end().as_bytes() {
+                    continue;
                 }
-                if let Some(line) = Line::parse(&line) {
-                    take(line);
+                if begins && is_of_other_version(&line) {
+                    return Ok(Log::OtherVersion);
+                }
+                match Line::parse(&line) {
+                    // A log that does not begin as one has lost its beginning.
+                    Some(line) => take(line),
+                    None if is_torn(&line) => {}
+                    None => found = Log::Damaged,
+                }
+                if begins {
+                    found = Log::Damaged;
                 }
             }
-            Some(_) if !is_at_end => drop(log.skip_until(b'\n')?),
-            _ => return Ok(true),
+            Some(_) if !is_at_end => {
+                found = Log::Damaged;
+                log.skip_until(b'\n')?;
+            }
+            Some(last) => {
+                line.push(last);
+                let is_begun = !begins || header().as_bytes().starts_with(&line);
+                return Ok(if is_begun { found } else { Log::Damaged });
+            }
+            None => return Ok(found),
         }
     }
+}
+
+/// Returns true for what a failed write leaves, and [`END_OF_TORN_LINE`] ends.
+fn is_torn(line: &[u8]) -> bool {
+    line.is_empty() || line.ends_with(END_OF_TORN_LINE.trim_ascii_end().as_bytes())
 }

@@ -129,7 +129,7 @@ fn damage_costs_the_damaged_records_and_makes_no_others() {
             let end = bytes.len().min(from + len);
             bytes[from..end].fill(damage);
             let mut claims = Claims::default();
-            assert!(claims.add_log(&bytes[..]).expect("reads"));
+            claims.add_log(&bytes[..]).expect("reads");
             let owed: Vec<Owed> = claims.owed().collect();
             assert!(owed.iter().all(|record| known.contains(record)), "{from} {len}: {owed:?}");
             assert!(claims.tentative().all(|record| record == tentative(b"4")), "{from} {len}");
@@ -141,13 +141,62 @@ fn damage_costs_the_damaged_records_and_makes_no_others() {
 }
 
 #[test]
+fn what_a_crash_cuts_off_is_no_damage_and_all_else_is() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let queue = Queue::at(dir.path());
+    queue.add_owed([&owed(b"1"), &owed_to(OTHER, b"2")]).expect("writes");
+    queue.add_tentative(&tentative(b"3")).expect("writes");
+    let whole = log_of(&queue);
+    let is_complete = |bytes: &[u8]| {
+        let mut claims = Claims::default();
+        claims.add_log(bytes).expect("reads");
+        claims.are_complete()
+    };
+    assert!((0..=whole.len()).all(|end| is_complete(&whole[..end])));
+    // Where one line feed is gone, two lines are one.
+    let ends = whole.iter().rposition(|byte| *byte == b'\n').expect("lines");
+    for at in 0..ends {
+        let mut bytes = whole.clone();
+        bytes[at] = 0;
+        assert!(!is_complete(&bytes), "{at}");
+    }
+}
+
+#[test]
+fn a_damaged_log_is_set_aside_by_who_compacts_and_by_nobody_else() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let folder = dir.path().join("queue");
+    for at in 0..MANY_LOGS {
+        let gone = Queue::at(dir.path());
+        gone.add_owed([&owed(&[u8::try_from(at).expect("few")])]).expect("writes");
+    }
+    let damaged = Queue::at(dir.path()).logs().expect("reads").remove(0);
+    let bytes = [&std::fs::read(&damaged).expect("reads")[..], b"\0\0\n"].concat();
+    crate::fs::write_atomic(&damaged, &bytes, Shared::No).expect("writes");
+    // So many are folded.
+    Queue::at(dir.path()).add_owed([&owed(b"new")]).expect("writes");
+    assert!(damaged.exists());
+    let told = std::sync::Arc::new(Mutex::new(Vec::new()));
+    let hearing = std::sync::Arc::clone(&told);
+    let notice =
+        Notice::to(move |text| hearing.lock().expect("not poisoned").push(text.to_owned()));
+    let queue = Queue::at(dir.path()).telling(notice);
+    assert_eq!(queue.compact(|claims| claims).expect("compacts"), Compacted::Mended);
+    assert_eq!(queue.compact(|claims| claims).expect("compacts"), Compacted::Done);
+    assert_eq!(all_owed(dir.path()).len(), MANY_LOGS + 1);
+    let aside = folder.join(format!("{}.damaged", damaged.file_name().expect("a name").display()));
+    assert_eq!(std::fs::read(aside).expect("is there"), bytes);
+    assert_eq!(told.lock().expect("not poisoned").len(), 1);
+}
+
+#[test]
 fn a_line_that_is_too_long_is_passed_over() {
     let record = "t ".to_owned() + &Oid::of(b"1").to_hex() + " 7 ab12 ";
     for (len, is_read) in [(65_535, true), (65_536, false), (65_537, false), (300_000, false)] {
         let mut claims = Claims::default();
         let long = format!("{record}{}", "x".repeat(len - record.len()));
         let log = format!("{long}\n{record}a\n{long}");
-        assert!(claims.add_log(log.as_bytes()).expect("reads"));
+        claims.add_log(log.as_bytes()).expect("reads");
         assert!(claims.tentative().any(|record| record.path == path(b"a")), "{len}");
         assert_eq!(claims.tentative().count(), 1 + usize::from(is_read), "{len}");
     }
@@ -155,7 +204,7 @@ fn a_line_that_is_too_long_is_passed_over() {
     let mut claims = Claims::default();
     let beginning = "x".repeat(65_536);
     let log = format!("{beginning}{record}b\n{record}a\n");
-    assert!(claims.add_log(log.as_bytes()).expect("reads"));
+    claims.add_log(log.as_bytes()).expect("reads");
     assert_eq!(claims.tentative().map(|record| record.path).collect::<Vec<_>>(), [path(b"a")]);
 }
 
@@ -200,6 +249,7 @@ fn a_failed_write_spoils_no_later_record() {
     queue.add_owed([&owed_to(OTHER, b"5")]).expect("writes");
     let expected = [owed(b"1"), owed_to(OTHER, b"3"), owed(b"4"), owed_to(OTHER, b"5")];
     assert_eq!(all_owed(dir.path()), sorted(expected));
+    assert!(queue.read().expect("reads").are_complete(), "a full disk is no damage");
 }
 
 #[test]

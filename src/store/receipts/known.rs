@@ -25,6 +25,8 @@ pub(super) struct Known {
     lines: usize,
     /// A line was not understood, which may have been one that names another lake.
     is_in_doubt: bool,
+    /// Something in the log was not understood that no crash explains.
+    is_damaged: bool,
     /// The log has receipts that this process knows to be those of another lake.
     has_voided: bool,
 }
@@ -32,6 +34,13 @@ pub(super) struct Known {
 /// The first line of a log.
 pub(super) fn header(lake: &LakeUrl) -> String {
     format!("{HEADER} {lake}\n")
+}
+
+/// Returns true for the first line of a log, about whatever lake and of whatever version.
+fn is_of_any_version(line: &str) -> bool {
+    let version = line.strip_prefix(HEADER.trim_end_matches(|c: char| c.is_ascii_digit()));
+    let digits = version.and_then(|rest| rest.split(' ').next()).unwrap_or_default();
+    !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 /// Says which lake proved what follows.
@@ -55,18 +64,41 @@ impl Known {
     /// says that it belongs to another lake holds none.
     pub(super) fn of_log(text: &str, lake: &LakeUrl) -> Self {
         let mut known = Self::default();
-        let whole = text.rsplit_once('\n').map_or("", |(whole, _)| whole);
+        let Some((whole, _)) = text.rsplit_once('\n') else {
+            // A crash may have cut off the first write.
+            known.is_damaged = !header(lake).starts_with(text);
+            return known;
+        };
         let mut lines = whole.split('\n');
         let first = lines.next().unwrap_or_default();
         let address = first.strip_prefix(HEADER).and_then(|rest| rest.strip_prefix(' '));
         if address.is_none_or(|address| lake.to_string() != address) {
             // Nothing of it counts, so it is folded with the first receipt.
             known.lines = usize::MAX / 2;
+            known.is_damaged = !is_of_any_version(first);
             return known;
         }
         known.by_name.reserve(text.len() / LINE_BYTES);
         lines.for_each(|line| known.take_line(line));
         known
+    }
+
+    /// Says that the log is damaged in full.
+    pub(super) fn damaged() -> Self {
+        Self { is_damaged: true, ..Self::default() }
+    }
+
+    /// Returns true if the log lost lines, or was never one.
+    pub(super) fn is_damaged(&self) -> bool {
+        self.is_damaged
+    }
+
+    /// Takes what can be read of a damaged log for all there is, none of it later than `date`: a line that
+    /// took a receipt back may be among those that are lost.
+    pub(super) fn mend(&mut self, date: u64) {
+        self.is_damaged = false;
+        self.by_name.values_mut().for_each(|receipt| receipt.date = receipt.date.min(date));
+        self.note_folded();
     }
 
     /// Returns all that counts, as a log.
@@ -116,6 +148,7 @@ impl Known {
         self.lines += 1;
         if self.understand(line).is_none() {
             self.is_in_doubt = true;
+            self.is_damaged |= !line.ends_with(END_OF_TORN_LINE.trim_ascii_end());
         }
     }
 

@@ -10,15 +10,18 @@
 
 use std::collections::HashMap;
 use std::fs::{File, OpenOptions};
-use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
+use std::io::{ErrorKind, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
 use known::Known;
 
-use crate::fs::{IoContext as _, PathError, Shared, if_exists, sync, unix_now, write_atomic};
+use crate::fs::{
+    IoContext as _, PathError, Shared, if_exists, set_aside, sync, unix_now, write_atomic,
+};
 use crate::lake_url::{LakeUrl, SourceUrl};
 use crate::object_name::ObjectName;
+use crate::store::damage::Notice;
 
 mod known;
 
@@ -82,12 +85,20 @@ enum Survives {
 pub struct Receipts {
     folder: PathBuf,
     lakes: Mutex<HashMap<LakeUrl, Known>>,
+    notice: Notice,
 }
 
 impl Receipts {
     /// Names the receipts below `store_root`; touches nothing.
     pub fn at(store_root: &Path) -> Self {
-        Self { folder: store_root.join("receipts"), lakes: Mutex::default() }
+        let (lakes, notice) = Default::default();
+        Self { folder: store_root.join("receipts"), lakes, notice }
+    }
+
+    /// Tells somebody when a damaged log is set aside.
+    #[must_use]
+    pub fn telling(self, notice: Notice) -> Self {
+        Self { notice, ..self }
     }
 
     /// Returns the receipt for a full object URL.
@@ -217,14 +228,46 @@ impl Receipts {
             return Ok(Known::default());
         };
         let mut bytes = Vec::new();
-        file.read_to_end(&mut bytes).context(&path)?;
-        Ok(Known::of_log(&String::from_utf8_lossy(&bytes), lake))
+        match file.read_to_end(&mut bytes) {
+            // A folder stands there.
+            Err(error) if error.kind() == ErrorKind::IsADirectory => Ok(Known::damaged()),
+            read => {
+                read.context(&path)?;
+                Ok(Known::of_log(&String::from_utf8_lossy(&bytes), lake))
+            }
+        }
+    }
+
+    /// Reads a log; sets it aside if it is damaged, and leaves what could be read of it, too old for a push
+    /// to rely on.
+    fn read_or_mend(&self, lake: &LakeUrl) -> Result<Known, PathError> {
+        let known = self.read(lake)?;
+        // Who may not write here goes on with what could be read; the next one who may sets it aside.
+        if known.is_damaged() { Ok(self.mend(lake).unwrap_or(known)) } else { Ok(known) }
+    }
+
+    fn mend(&self, lake: &LakeUrl) -> Result<Known, PathError> {
+        let _lock = self.lock()?;
+        let mut known = self.read(lake)?;
+        // Another process may have been faster.
+        if known.is_damaged() {
+            known.mend(unix_now().saturating_sub(FRESH_FOR_SECONDS));
+            let path = self.path(lake);
+            let aside = set_aside(&path)?;
+            write_atomic(&path, known.to_log(lake).as_bytes(), Shared::No)?;
+            self.notice.set_aside(
+                &path,
+                &aside,
+                "the lake is asked again before a push relies on it",
+            );
+        }
+        Ok(known)
     }
 
     fn with<T>(&self, lake: &LakeUrl, act: impl FnOnce(&mut Known) -> T) -> Result<T, PathError> {
         let mut lakes = self.lakes.lock().expect("no holder panics");
         if !lakes.contains_key(lake) {
-            lakes.insert(lake.clone(), self.read(lake)?);
+            lakes.insert(lake.clone(), self.read_or_mend(lake)?);
         }
         Ok(act(lakes.get_mut(lake).expect("inserted above")))
     }

@@ -205,6 +205,17 @@ impl S3Server {
         });
     }
 
+    /// Begins an upload in parts that nobody ends.
+    pub(crate) fn begin_upload(&self, bucket: &str, key: &str, parts: &[&[u8]]) {
+        let id = self.state().begin(bucket, key.to_owned(), false, About::default()).unwrap();
+        let objects = parts.iter().zip(1..).map(|(bytes, number)| {
+            let bytes = Bytes::copy_from_slice(bytes);
+            (number, Object::new(bytes, false, About::default()))
+        });
+        let parts = objects.collect();
+        self.bucket(bucket, |bucket| bucket.uploads.get_mut(&id).unwrap().parts = parts);
+    }
+
     /// Forgets uploads that are neither completed nor aborted, as a rule of the bucket does.
     pub(crate) fn forget_uploads(&self, bucket: &str) {
         self.bucket(bucket, |bucket| bucket.uploads.clear());
