@@ -22,6 +22,7 @@ mod growing;
 pub mod hedge;
 pub mod lakes;
 pub mod measure;
+mod origin;
 pub mod pacing;
 pub mod presence;
 pub mod rate;

@@ -1,8 +1,6 @@
 //! From the store to lakes.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
-use std::fs::File;
-use std::io::{self, Read};
 use std::ops::AddAssign;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -11,10 +9,11 @@ use std::time::{Duration, Instant};
 
 use super::Transfer;
 use super::lakes::OpenLake;
+use super::origin::of_origin;
 use super::pacing::Outcome;
 use super::report::{Activity, with_causes};
 use crate::digest::HashName;
-use crate::fs::{PathError, platform};
+use crate::fs::PathError;
 use crate::lake::{self, LakeError, Observer, Proof, Put, Retry, WriteLake};
 use crate::lake_url::{LakeUrl, SourceUrl};
 use crate::object_name::ObjectName;
@@ -379,35 +378,6 @@ impl Transfer {
         self.store.open(job.oid).is_ok_and(|file| file.is_some())
     }
 
-    /// Opens an object of the store that this process has verified and may copy as fast as it can.
-    fn verified(&self, job: &Job) -> Option<File> {
-        let is_near = self.throttle.is_none() && job.from == Origin::Store;
-        is_near.then(|| self.store.open_if_verified(job.oid, job.size))?
-    }
-
-    /// Opens the bytes of an object, as often as a lake wants to read them.
-    pub(super) fn source<'a>(
-        &'a self,
-        job: &'a Job,
-    ) -> impl Fn() -> io::Result<Box<dyn Read + Send>> + Sync + 'a {
-        let absent = || io::Error::from(io::ErrorKind::NotFound);
-        move || match &job.from {
-            Origin::Store => match self.store.open(job.oid) {
-                Ok(file) => Ok(self.slowed(Box::new(file.ok_or_else(absent)?))),
-                Err(error) => Err(error.source),
-            },
-            Origin::File(path) => Ok(self.slowed(Box::new(platform::open_regular(path)?))),
-            // One on the same server that is not copied is read like any other.
-            Origin::Lake(source) | Origin::Server(source) => {
-                let lake = self.lakes.at(&source.lake);
-                let read = lake.usable().and_then(|lake| lake.get(&source.name, 0));
-                lake.note(&read);
-                let content = read.map_err(io::Error::other)?;
-                Ok(self.slowed(content.reader))
-            }
-        }
-    }
-
     fn record(
         &self,
         open: &OpenLake,
@@ -431,32 +401,6 @@ impl Transfer {
         let id = declaration.and_then(|declaration| declaration.id.as_ref());
         self.receipts.add(&first.url.lake, id.map(lake::LakeId::as_str), &proofs)
     }
-}
-
-/// Words what is wrong with the bytes of a place that is not the store, naming no object; `None` if they
-/// are not the trouble.
-pub(super) fn of_origin(origin: &Origin, error: &LakeError) -> Option<Failure> {
-    let words = match (origin, error) {
-        (Origin::Store, _) => return None,
-        (Origin::File(_), LakeError::SourceUnreadable { source, .. }) => {
-            format!("Could not read it in the work tree: {source}")
-        }
-        (Origin::File(_), LakeError::SourceChanged { .. }) => {
-            "the file in the work tree has other content".to_owned()
-        }
-        (Origin::Lake(from) | Origin::Server(from), LakeError::SourceChanged { .. }) => {
-            format!("`{}` holds other bytes under the name of the object", from.lake)
-        }
-        (_, LakeError::SourceUnreadable { source, .. }) => {
-            let inner = source.get_ref().and_then(|inner| inner.downcast_ref::<LakeError>());
-            match inner {
-                Some(error) => Failure::Lake(error.clone()).cause(),
-                None => with_causes(&**source),
-            }
-        }
-        _ => return None,
-    };
-    Some(Failure::Origin(words))
 }
 
 impl Report {
