@@ -7,6 +7,7 @@
 //! says how long nobody did.
 
 use std::fs::{File, Metadata};
+use std::io;
 use std::path::PathBuf;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -137,23 +138,30 @@ impl Store {
         Ok(())
     }
 
-    /// Gives an object that is used a new date, if its date is old.
+    /// Gives an object that is used, and was `found` so, a new date, if its date is old.
     ///
     /// Nothing but the choice of what to remove depends on it, so a failure is passed over.
-    pub fn note_use(&self, oid: Oid) {
-        if let Ok(Some(file)) = self.open(oid) {
-            note_use_of(&file);
+    pub(super) fn note_use(&self, oid: Oid, found: &Metadata) {
+        if is_use_due(found)
+            && let Ok(Some(file)) = self.open(oid)
+        {
+            drop(platform::touch(&file));
         }
     }
 }
 
-/// Gives the file of an object a new date, if its date is old.
-pub(super) fn note_use_of(file: &File) {
-    let modified = file.metadata().and_then(|metadata| metadata.modified());
-    let age = modified.ok().and_then(|time| time.elapsed().ok()).unwrap_or_default();
-    if age.as_secs() > USE_NOTED_AFTER_SECONDS {
-        drop(platform::touch(file));
+/// Gives the file of an object a new date, if its date is old, and returns its stat data as they are then.
+pub(super) fn note_use_of(file: &File) -> io::Result<Metadata> {
+    let found = file.metadata()?;
+    if !is_use_due(&found) || platform::touch(file).is_err() {
+        return Ok(found);
     }
+    file.metadata()
+}
+
+fn is_use_due(found: &Metadata) -> bool {
+    let age = found.modified().ok().and_then(|time| time.elapsed().ok()).unwrap_or_default();
+    age.as_secs() > USE_NOTED_AFTER_SECONDS
 }
 
 impl Sweep<'_> {
@@ -232,7 +240,7 @@ mod tests {
         age(&store, oid, 100_000);
         let before = listed(&store)[0];
         assert!(before.unused_seconds() >= 100_000);
-        store.note_use(oid);
+        store.put(oid, b"content").expect("is there");
         let after = listed(&store)[0];
         assert!(after.unused_seconds() < 1000);
         let sweep = store.sweep(Duration::ZERO).expect("locks").expect("free");
@@ -248,7 +256,7 @@ mod tests {
         store.put(oid, b"content").expect("stores");
         age(&store, oid, 1000);
         let before = listed(&store);
-        store.note_use(oid);
+        store.put(oid, b"content").expect("is there");
         assert_eq!(listed(&store), before);
     }
 }

@@ -52,9 +52,12 @@ impl Store {
             let Some(mut source) = self.open(oid)? else {
                 return Ok(Some(Outcome::NotStored));
             };
-            super::gc::note_use_of(&source);
             let shown = crate::repo_path::join(tree.root(), path);
-            match self.copy_verified(&mut source, target, oid, size, advanced).context(shown)? {
+            let found = super::gc::note_use_of(&source).context(&shown)?;
+            match self
+                .copy_verified(&mut source, &found, target, oid, size, advanced)
+                .context(shown)?
+            {
                 Copied::Good => Ok(None),
                 Copied::Damaged => Err(self.damaged(oid)?),
                 Copied::Interrupted => Ok(Some(Outcome::Interrupted)),
@@ -155,13 +158,13 @@ impl Store {
     fn copy_verified(
         &self,
         source: &mut File,
+        found: &Metadata,
         target: &mut File,
         oid: Oid,
         size: u64,
         advanced: &dyn Fn(u64) -> bool,
     ) -> io::Result<Copied> {
-        let metadata = source.metadata()?;
-        let is_verified = metadata.len() == size && self.is_verified(oid, &metadata);
+        let is_verified = found.len() == size && self.is_verified(oid, found);
         let (mut hasher, mut copied) = (Hasher::default(), 0);
         // A small file does not pay for clearing more, and one byte too many is noticed.
         let most = if is_verified { 0 } else { size.saturating_add(1) };

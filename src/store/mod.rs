@@ -197,20 +197,35 @@ impl Store {
     /// If the store cannot be searched.
     pub fn presence(&self, oid: Oid, size: u64) -> Result<Presence, PathError> {
         let path = self.object_path(oid);
-        let metadata = if_exists(std::fs::symlink_metadata(&path)).context(&path)?;
-        Ok(match metadata {
+        let found = if_exists(std::fs::symlink_metadata(&path)).context(&path)?;
+        Ok(self.presence_as_found(oid, size, found.as_ref()))
+    }
+
+    /// Does the same, and notes a use of an object that is stored.
+    fn presence_for_use(&self, oid: Oid, size: u64) -> Result<Presence, PathError> {
+        let path = self.object_path(oid);
+        let found = if_exists(std::fs::symlink_metadata(&path)).context(&path)?;
+        let presence = self.presence_as_found(oid, size, found.as_ref());
+        if let (Presence::Stored, Some(found)) = (presence, &found) {
+            self.note_use(oid, found);
+        }
+        Ok(presence)
+    }
+
+    fn presence_as_found(&self, oid: Oid, size: u64, found: Option<&Metadata>) -> Presence {
+        match found {
             Some(metadata) if metadata.is_file() && metadata.len() == size => {
                 let written_here =
                     self.unsynced.lock().expect("no holder panics").get(&oid).copied();
-                let is_ours = written_here == Some(platform::inode(&metadata));
-                if platform::is_sealed(&metadata) || is_ours {
+                let is_ours = written_here == Some(platform::inode(metadata));
+                if platform::is_sealed(metadata) || is_ours {
                     Presence::Stored
                 } else {
                     Presence::Unproven
                 }
             }
             _ => Presence::Absent,
-        })
+        }
     }
 
     /// Opens an object without looking at its content; `None` if it is absent.
@@ -233,10 +248,9 @@ impl Store {
         let Some(file) = self.open(oid)? else {
             return Ok(None);
         };
-        if file.metadata().context(&path)?.len() != size {
+        if gc::note_use_of(&file).context(&path)?.len() != size {
             return Ok(None);
         }
-        gc::note_use_of(&file);
         let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or_default());
         file.take(size).read_to_end(&mut bytes).context(&path)?;
         if Oid::of(&bytes) == oid { Ok(Some(bytes)) } else { Err(self.damaged(oid)?) }
@@ -253,9 +267,7 @@ impl Store {
         let Some(mut file) = self.open(oid)? else {
             return Ok(None);
         };
-        // Before the stamp is taken: a new date would make it another one.
-        gc::note_use_of(&file);
-        let metadata = file.metadata().context(&path)?;
+        let metadata = gc::note_use_of(&file).context(&path)?;
         let stamp = Stamp::of(&metadata);
         if stamp.size != size {
             return Ok(None);

@@ -62,9 +62,8 @@ impl Store {
     /// # Errors
     /// If the store cannot be written.
     pub fn put(&self, oid: Oid, bytes: &[u8]) -> Result<Presence, PathError> {
-        let before = self.presence(oid, bytes.len() as u64)?;
+        let before = self.presence_for_use(oid, bytes.len() as u64)?;
         if before == Presence::Stored {
-            self.note_use(oid);
             return Ok(before);
         }
         let mut staged = self.stage_known(oid)?;
@@ -196,9 +195,9 @@ impl<'a> Intake<'a> {
     /// otherwise it says why the store could not take it.
     pub fn finish(self) -> (Hashed, Result<Presence, PathError>) {
         let hashed = self.hasher.finish();
-        let stored = self.store.presence(hashed.oid, hashed.size).and_then(|before| {
+        let stored = self.store.presence_for_use(hashed.oid, hashed.size).and_then(|before| {
             match self.state {
-                _ if before == Presence::Stored => self.store.note_use(hashed.oid),
+                _ if before == Presence::Stored => {}
                 State::Failed(error) => return Err(error),
                 State::Staging(staged) => staged.publish(hashed.oid)?,
                 State::Comparing { mut expected, equal, .. } => {
