@@ -1,0 +1,121 @@
+#!/usr/bin/env bash
+# Runs the same work with git, git-lfs and git-lake and prints, for each step, the CPU time of all
+# processes, the wall time and the memory of the largest process.
+#
+#   benches/peers.sh [git|git-lfs|git-lake|git-lake-add]...       all of them by default
+#
+# FILES (5000) files of 20 KiB, and one of BIG_MIB (1024). Everything happens in a new folder of
+# TMPDIR, with a HOME of its own. Storage is a folder, into which every tool has to copy: for git-lfs,
+# which would make hard links, it is a mount of its own, for which unshare(1) is needed. Needs GNU time,
+# and git-lake and git-lfs on PATH.
+set -euo pipefail
+
+files=${FILES:-5000} big_mib=${BIG_MIB:-1024}
+
+# step NAME COMMAND: runs a command, and prints what it took.
+step() {
+    /usr/bin/time -o "$work/took" -f "%U %S %e %M" bash -c "set -e; $2" >"$work/said" 2>&1 || {
+        cat "$work/said" >&2
+        exit 1
+    }
+    awk -v tool="$tool" -v name="$1" \
+        '{ printf "%-13s %-34s %6.2f s CPU %6.2f s %5d MiB\n", tool, name, $1 + $2, $3, $4 / 1024 }' "$work/took"
+}
+
+# begin FOLDER: makes a repository with a server beside it, tracked by the tool.
+begin() {
+    mkdir "$work/$1"
+    cd "$work/$1"
+    git init -q --bare server.git
+    git init -q author
+    cd author
+    git remote add origin "file://$work/$1/server.git"
+    case $tool in
+    git-lake*)
+        git lake init --create ../lake
+        git lake track '*.bin'
+        ;;
+    git-lfs)
+        mount --bind "$work/$1/server.git" "$work/$1/server.git"
+        git lfs install --local
+        git lfs track '*.bin'
+        ;;
+    esac >/dev/null 2>&1
+}
+
+# fill SEED COUNT: writes files that are the same for each tool.
+fill() {
+    python3 - "$1" "$2" <<'PYTHON'
+import os, random, sys
+seed, count = map(int, sys.argv[1:])
+for at in range(count):
+    os.makedirs(f"data/{at % 50:02}", exist_ok=True)
+    with open(f"data/{at % 50:02}/{at:07}.bin", "wb") as file:
+        file.write(random.Random(seed * 10**7 + at).randbytes(20 << 10))
+PYTHON
+}
+
+same() {
+    diff -r --exclude=.git "$1" "$2" >/dev/null || { echo "$tool: the clone differs" >&2; exit 1; }
+}
+
+run() {
+    add="git add -A"
+    [ "$tool" != git-lake-add ] || add="git lake add . && git add -A"
+    commit="git commit -q -m Snapshot"
+    touch="find data -name '*.bin' -exec touch {} +"
+
+    begin small
+    fill 1 "$files"
+    step "W1 add, commit, push small files" "$add && $commit && git push -q origin HEAD"
+    sync
+    step "W2 clone them" "git clone -q file://$work/small/server.git ../clone"
+    same . ../clone
+    sleep 2
+    bash -c "$touch"
+    step "W5 status when all are touched" "git status --short"
+    bash -c "$touch"
+    step "W6 add when all are touched" "$add"
+    git switch -q -c changed
+    fill 2 "$((files / 10))"
+    step "W7a add, commit, push a tenth" "$add && $commit && git push -q origin HEAD"
+    step "W7 switch back" "git switch -q main"
+    git -C ../clone fetch -q
+    step "W7c switch in the clone" "git -C ../clone switch -q changed"
+    git switch -q changed
+    same . ../clone
+
+    begin big
+    head -c "$((big_mib << 20))" /dev/urandom >big.bin
+    step "W3 add, commit, push a large file" "$add && $commit && git push -q origin HEAD"
+    sync
+    step "W4 clone it" "git clone -q file://$work/big/server.git ../clone"
+    same . ../clone
+}
+
+if [ "${1:-}" = --inside ]; then
+    tool=$2
+    work=$(mktemp -d)
+    trap 'rm -rf "$work"' EXIT
+    export HOME=$work/home GIT_CONFIG_NOSYSTEM=1
+    mkdir "$HOME"
+    git config --global init.defaultBranch main
+    git config --global user.name Bench
+    git config --global user.email bench@example.org
+    git config --global gc.auto 0
+    case $tool in
+    git-lake*) git lake install >/dev/null 2>&1 ;;
+    git-lfs) git lfs install >/dev/null ;;
+    esac
+    run
+    [ "$tool" != git-lfs ] || umount "$work/small/server.git" "$work/big/server.git"
+    exit
+fi
+
+[ $# -gt 0 ] || set -- git git-lfs git-lake git-lake-add
+for tool in "$@"; do
+    case $tool in
+    git-lfs) unshare --map-root-user --mount "$0" --inside "$tool" ;;
+    *) "$0" --inside "$tool" ;;
+    esac
+done
