@@ -3,7 +3,7 @@
 use std::io;
 
 use super::Transfer;
-use super::upload::{Job, Origin};
+use super::job::{Job, Origin};
 use crate::lake::{LakeError, Put, WriteLake};
 use crate::lake_url::SourceUrl;
 use crate::object_name::ObjectName;

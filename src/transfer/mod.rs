@@ -20,6 +20,7 @@ mod fetch;
 mod gate;
 mod growing;
 pub mod hedge;
+mod job;
 pub mod lakes;
 pub mod measure;
 mod origin;

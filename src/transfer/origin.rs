@@ -4,8 +4,8 @@ use std::fs::File;
 use std::io::{self, Read};
 
 use super::Transfer;
+use super::job::{Failure, Job, Origin};
 use super::report::with_causes;
-use super::upload::{Failure, Job, Origin};
 use crate::fs::platform;
 use crate::lake::LakeError;
 

@@ -3,9 +3,9 @@
 use std::time::Instant;
 
 use super::Transfer;
+use super::job::{Failure, Job, Origin};
 use super::origin::of_origin;
 use super::report::Activity;
-use super::upload::{Failure, Job, Origin};
 use crate::lake::{AdminLake, LakeError, LakeId, Put, Replaced, Upload};
 use crate::store::receipts::Strength;
 
