@@ -176,7 +176,7 @@ mod index {
             git(&["init", "-q"], "");
             let entries: String = (0..ENTRIES)
                 .map(|at| {
-                    format!("100644 {at:040x}\ttrain/images/batch-{}/{at:06}.png\n", at % 100)
+                    format!("100644 {:040x}\ttrain/images/batch-{}/{at:06}.png\n", at + 1, at % 100)
                 })
                 .collect();
             git(&["update-index", "--index-info"], &entries);
