@@ -4,8 +4,8 @@ use std::fs::Metadata;
 use std::io::{ErrorKind, Read as _};
 
 use crate::digest::{COPY_BUFFER_BYTES, HashName, Hashed, Hasher};
-use crate::fs::PathError;
 use crate::fs::beneath::Tree;
+use crate::fs::{PathError, Stamp};
 use crate::pointer::{Parsed, is_lfs_pointer};
 use crate::repo_path::RepoPath;
 use crate::store::stage::Intake;
@@ -87,9 +87,7 @@ pub(super) fn ingest(
         (hashed, stored?)
     };
     // What was stored is what was hashed in any case; what the file is now is another question.
-    let is_same = file.metadata().is_ok_and(|now| {
-        now.len() == metadata.len() && now.modified().ok() == metadata.modified().ok()
-    });
+    let is_same = file.metadata().is_ok_and(|now| Stamp::of(&metadata).is_of(&now));
     Ok(match is_same && hashed.size == metadata.len() {
         true => Ingested::Stored { hashed: Box::new(hashed), before, metadata: Box::new(metadata) },
         false => Ingested::LeftToGit,

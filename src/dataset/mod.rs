@@ -11,7 +11,7 @@
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
-use crate::fs::PathError;
+use crate::fs::{PathError, Stamp};
 use crate::lake_url::SourceUrl;
 use crate::repo;
 use crate::repo_path::{bytes_to_os_path, os_path_to_bytes};
@@ -27,11 +27,9 @@ pub mod read;
 pub mod remote_file;
 pub mod site;
 mod staging;
-pub mod stamp;
 pub mod supply;
 
 use remote_file::RemoteFile;
-use stamp::Stamp;
 
 /// Where an item lies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -13,8 +13,8 @@ use std::path::{Path, PathBuf};
 use tempfile::TempPath;
 
 use super::staging::Staging;
-use super::{Error, Place, Stamp};
-use crate::fs::{IoContext as _, PathError, create_folders, if_exists, sync};
+use super::{Error, Place};
+use crate::fs::{IoContext as _, PathError, Stamp, create_folders, if_exists, sync};
 
 /// Where a dataset is written.
 pub struct Output {

@@ -251,7 +251,7 @@ mod tests {
     #[test]
     fn both_files_of_an_item_become_one() {
         let file = std::env::current_exe().and_then(std::fs::metadata).expect("there");
-        let state = State::Both(super::super::Stamp::of(&file), remote(&["a"]));
+        let state = State::Both(crate::fs::Stamp::of(&file), remote(&["a"]));
         let dataset = dataset(&[(Place::Sample(0), "0_a.x", state)]);
         let all = Selection::default();
         let lakes = BTreeSet::from([LakeUrl::parse("file:///a").expect("a lake")]);

@@ -7,10 +7,9 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use super::remote_file::{self, RemoteFile};
-use super::stamp::Stamp;
 use super::{Dataset, Error, Item, Place, State, Tracked, without_suffix};
 use crate::digest::hash_reader;
-use crate::fs::{IoContext as _, PathError, if_exists, read_small};
+use crate::fs::{IoContext as _, PathError, Stamp, if_exists, read_small};
 use crate::repo_path::os_path_to_bytes;
 use crate::transfer::to_file::{is_named, likely_hashes};
 use crate::underfolder::{SampleItem, shared_key};

@@ -7,10 +7,9 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::site::Site;
-use super::stamp::Stamp;
 use super::{Dataset, Item, State};
 use crate::digest::{HashName, Hashed, hash_reader};
-use crate::fs::PathError;
+use crate::fs::{PathError, Stamp};
 use crate::lake::LakeError;
 use crate::lake_url::{LakeUrl, SourceUrl};
 use crate::object_name::ObjectName;

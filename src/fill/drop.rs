@@ -5,8 +5,8 @@ use std::fs::Metadata;
 use super::exchange::exchange;
 use super::{Error, Item, THREADS};
 use crate::digest::hash_reader;
-use crate::fs::IoContext as _;
 use crate::fs::beneath::Tree;
+use crate::fs::{IoContext as _, Stamp};
 use crate::parallel;
 use crate::repo_path::RepoPath;
 use crate::store::materialize::Outcome;
@@ -65,19 +65,13 @@ fn state(tree: &Tree, item: &Item) -> State {
     if metadata.len() != size && metadata.len() != text.len() as u64 {
         return State::Other;
     }
+    let is_same = || file.metadata().is_ok_and(|now| Stamp::of(&metadata).is_of(&now));
     match hash_reader(&file, &[]) {
         // Whoever writes while it is read changes the time.
-        Ok(hashed) if hashed.oid == item.pointer.oid() && is_same(&file, &metadata) => {
-            State::Content(metadata)
-        }
+        Ok(hashed) if hashed.oid == item.pointer.oid() && is_same() => State::Content(metadata),
         Ok(hashed) if hashed.oid == crate::oid::Oid::of(text) => State::Pointer,
         _ => State::Other,
     }
-}
-
-fn is_same(file: &std::fs::File, before: &Metadata) -> bool {
-    let now = file.metadata();
-    now.is_ok_and(|now| now.len() == before.len() && now.modified().ok() == before.modified().ok())
 }
 
 /// Replaces files by their pointers, if nobody changed them since they were looked at.

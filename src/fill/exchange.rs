@@ -11,7 +11,7 @@ use std::time::{Duration, SystemTime};
 use super::{Error, Item};
 use crate::fail_point;
 use crate::fs::beneath::Tree;
-use crate::fs::{IoContext as _, PathError, platform, second_of_files, until_next_second};
+use crate::fs::{IoContext as _, PathError, Stamp, second_of_files, until_next_second};
 use crate::pointer::MAX_POINTER_BYTES;
 use crate::repo::BlobId;
 use crate::repo::index_stat::{self, StatChange, StatUpdate};
@@ -190,10 +190,7 @@ pub(crate) fn settled<T>(
 /// Returns the stat data of a file that is as it was left.
 fn look_again(tree: &Tree, path: &RepoPath, before: &Metadata) -> Option<Metadata> {
     let (_, now) = tree.open_file(path).ok()?;
-    let is_same = platform::inode(&now) == platform::inode(before)
-        && now.len() == before.len()
-        && now.modified().ok() == before.modified().ok();
-    is_same.then_some(now)
+    Stamp::of(before).is_of(&now).then_some(now)
 }
 
 fn seconds_of(metadata: &Metadata) -> Option<u64> {

@@ -8,7 +8,7 @@ use std::fs::{File, Metadata};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::platform;
+use super::Stamp;
 use crate::repo_path::RepoPath;
 
 /// The folder that holds a path's last component, reached without following a link.
@@ -58,9 +58,7 @@ impl Parent {
             Err(error) => return Err(error),
         }
         let out = std::fs::symlink_metadata(staged)?;
-        let same = platform::inode(&out) == platform::inode(expected)
-            && out.len() == expected.len()
-            && out.modified().ok() == expected.modified().ok();
+        let same = Stamp::of(expected).is_of(&out);
         if !same {
             self.inner.exchange_with(staged)?;
         }

@@ -14,9 +14,11 @@ mod held;
 pub mod platform;
 #[cfg(test)]
 pub(crate) mod power;
+mod stamp;
 pub mod sync;
 
 pub use held::HeldFile;
+pub use stamp::Stamp;
 
 /// An I/O error and the path that it happened to.
 #[derive(Debug, thiserror::Error)]

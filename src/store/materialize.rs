@@ -7,7 +7,7 @@ use super::{Error, Store};
 use crate::digest::{COPY_BUFFER_BYTES, Hasher};
 use crate::fail_point;
 use crate::fs::beneath::{Parent, Tree};
-use crate::fs::{IoContext as _, Shared, platform};
+use crate::fs::{IoContext as _, Shared, Stamp, platform};
 use crate::oid::Oid;
 use crate::repo_path::RepoPath;
 
@@ -141,7 +141,7 @@ impl Store {
         }
         // The user may have saved the file while the copy was made.
         let now = parent.open_file().ok();
-        if now.is_none_or(|(_, now)| !is_same(&now, &before)) {
+        if now.is_none_or(|(_, now)| !Stamp::of(&before).is_of(&now)) {
             return Ok(Outcome::Changed);
         }
         fail_point::reach("fill-copied");
@@ -206,7 +206,7 @@ impl Expected<'_> {
             Self::Text(text) => pointer_file(parent, text),
             Self::File(before) => {
                 let now = parent.open_file().ok().map(|(_, now)| now);
-                Ok(now.filter(|now| is_same(now, before)))
+                Ok(now.filter(|now| Stamp::of(before).is_of(now)))
             }
         }
     }
@@ -230,10 +230,4 @@ fn pointer_file(parent: &Parent, pointer: &[u8]) -> io::Result<Option<Metadata>>
     let mut bytes = Vec::with_capacity(pointer.len() + 1);
     file.take(pointer.len() as u64 + 1).read_to_end(&mut bytes)?;
     Ok((bytes == pointer).then_some(metadata))
-}
-
-fn is_same(now: &Metadata, before: &Metadata) -> bool {
-    platform::inode(now) == platform::inode(before)
-        && now.len() == before.len()
-        && now.modified().ok() == before.modified().ok()
 }

@@ -18,7 +18,7 @@ use std::sync::{Mutex, Once, OnceLock};
 use std::time::Duration;
 
 use crate::digest::{COPY_BUFFER_BYTES, Hasher};
-use crate::fs::{IoContext as _, PathError, if_exists, platform, sync, unix_now};
+use crate::fs::{IoContext as _, PathError, Stamp, if_exists, platform, sync, unix_now};
 use crate::oid::Oid;
 
 pub mod blob_map;
@@ -93,21 +93,6 @@ struct Tmp {
     path: PathBuf,
     /// What tells its file system from others.
     device: Option<u64>,
-}
-
-/// What tells that a file was not written to since.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Stamp {
-    size: u64,
-    modified: Option<std::time::SystemTime>,
-    inode: u64,
-}
-
-impl Stamp {
-    fn of(metadata: &Metadata) -> Self {
-        let modified = metadata.modified().ok();
-        Self { size: metadata.len(), modified, inode: platform::inode(metadata) }
-    }
 }
 
 /// How an object stands in the store.
@@ -269,7 +254,7 @@ impl Store {
         };
         let metadata = gc::note_use_of(&file).context(&path)?;
         let stamp = Stamp::of(&metadata);
-        if stamp.size != size {
+        if stamp.size() != size {
             return Ok(None);
         }
         if self.is_verified(oid, &metadata) {

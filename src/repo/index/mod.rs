@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use super::BlobId;
 pub use search::{Found, Key, search};
 
-use crate::fs::{IoContext as _, PathError, if_exists};
+use crate::fs::{self, IoContext as _, PathError, if_exists};
 
 mod search;
 mod split;
@@ -123,14 +123,7 @@ struct Slot {
 
 /// The state of an index file, for telling cheaply whether it was replaced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Stamp(Option<FileStamp>);
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct FileStamp {
-    modified: Option<std::time::SystemTime>,
-    len: u64,
-    inode: u64,
-}
+pub struct Stamp(Option<fs::Stamp>);
 
 impl Stamp {
     /// Looks at the file as it is now; one that does not exist has a stamp, too.
@@ -139,17 +132,7 @@ impl Stamp {
     /// If its metadata cannot be read.
     pub fn of(path: &Path) -> Result<Self, PathError> {
         let metadata = if_exists(std::fs::metadata(path)).context(path)?;
-        Ok(Self(metadata.as_ref().map(FileStamp::of)))
-    }
-}
-
-impl FileStamp {
-    fn of(metadata: &std::fs::Metadata) -> Self {
-        Self {
-            modified: metadata.modified().ok(),
-            len: metadata.len(),
-            inode: super::index_stat::stat_fields::inode(metadata),
-        }
+        Ok(Self(metadata.as_ref().map(fs::Stamp::of)))
     }
 }
 
@@ -183,7 +166,7 @@ impl Index {
         let mut bytes = Vec::with_capacity(capacity + 1);
         file.read_to_end(&mut bytes).context(path)?;
         let mut index = Self::parse(bytes, hash_len).map_err(|flaw| flaw.at(path))?;
-        index.stamp = Stamp(Some(FileStamp::of(&metadata)));
+        index.stamp = Stamp(Some(fs::Stamp::of(&metadata)));
         if index.is_split {
             index.merge_shared(path)?;
         }
@@ -238,7 +221,7 @@ impl Index {
 
     /// Returns when the file was written that was read, if there was one.
     pub(super) fn modified(&self) -> Option<std::time::SystemTime> {
-        self.stamp.0.and_then(|stamp| stamp.modified)
+        self.stamp.0.and_then(fs::Stamp::modified)
     }
 
     /// Returns true if the file is not the one that was read, or cannot be looked at.

@@ -22,7 +22,7 @@ use crate::fs::{IoContext as _, LockFile, PathError};
 use crate::repo_path::RepoPath;
 
 mod repoint;
-pub(super) mod stat_fields;
+mod stat_fields;
 mod unchanged;
 
 pub use repoint::{NewBlob, Repointing};

@@ -65,10 +65,6 @@ mod imp {
     pub(super) fn mtime_seconds(metadata: &Metadata) -> u32 {
         low(metadata.mtime())
     }
-
-    pub(super) fn inode(metadata: &Metadata) -> u64 {
-        metadata.ino()
-    }
 }
 
 #[cfg(not(unix))]
@@ -98,10 +94,6 @@ mod imp {
         let since = modified.and_then(|time| time.duration_since(std::time::UNIX_EPOCH).ok());
         since.map_or(0, |since| u32::try_from(since.as_secs()).unwrap_or(0))
     }
-
-    pub(super) fn inode(_: &Metadata) -> u64 {
-        0
-    }
 }
 
 /// Writes all of a file's stat data but its mode, which only `git add` may change.
@@ -112,11 +104,6 @@ pub(super) fn write(metadata: &Metadata, stat: &mut [u8]) {
 /// Returns the seconds of a file's time as the index would have them.
 pub(super) fn mtime_seconds(metadata: &Metadata) -> u32 {
     imp::mtime_seconds(metadata)
-}
-
-/// Returns the number that tells a file from one that replaced it, where the system has one.
-pub(in crate::repo) fn inode(metadata: &Metadata) -> u64 {
-    imp::inode(metadata)
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::io;
 use std::path::Path;
 use std::time::SystemTime;
 
-use crate::fs::platform;
+use super::platform;
 
 /// A file's size, date and number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,11 +27,21 @@ impl Stamp {
         self.size
     }
 
+    /// Returns the file's date, where the system has one.
+    pub fn modified(self) -> Option<SystemTime> {
+        self.modified
+    }
+
+    /// Returns true if these are metadata of the same file, unchanged.
+    pub fn is_of(self, now: &Metadata) -> bool {
+        Self::of(now) == self
+    }
+
     /// Returns true if the file at `path` is the same, unchanged.
     ///
     /// # Errors
     /// If it cannot be looked at.
-    pub(super) fn is_still(self, path: &Path) -> io::Result<bool> {
-        Ok(Self::of(&std::fs::metadata(path)?) == self)
+    pub fn is_still(self, path: &Path) -> io::Result<bool> {
+        Ok(self.is_of(&std::fs::metadata(path)?))
     }
 }
