@@ -23,11 +23,8 @@ impl Parent {
     /// # Errors
     /// If a component on the way is a symbolic link or no folder, or enters git's own folder.
     pub fn open(root: &Path, path: &RepoPath) -> io::Result<Option<Self>> {
-        if path.enters_git_dir() {
-            return Err(enters_git_dir());
-        }
-        let inner = super::if_exists(imp::Parent::open(root, path))?;
-        Ok(inner.map(|inner| Self { inner }))
+        let tree = super::if_exists(Tree::open(root))?;
+        tree.map_or(Ok(None), |tree| tree.parent(path))
     }
 
     /// Opens the file, if it is a regular one and not a symbolic link, and returns its stat data as well.
@@ -88,14 +85,12 @@ impl Tree {
         &self.root
     }
 
-    /// Does what [`Parent::open`] does.
+    /// Opens the folder of a path beneath it; `None` if a folder on the way does not exist.
     ///
     /// # Errors
     /// If a component on the way is a symbolic link or no folder, or enters git's own folder.
     pub fn parent(&self, path: &RepoPath) -> io::Result<Option<Parent>> {
-        if path.enters_git_dir() {
-            return Err(enters_git_dir());
-        }
+        outside_git_dir(path)?;
         let inner = super::if_exists(self.inner.parent(path))?;
         Ok(inner.map(|inner| Parent { inner }))
     }
@@ -106,15 +101,16 @@ impl Tree {
     /// # Errors
     /// If it does not exist, cannot be read, is anything else, or lies in git's own folder.
     pub fn open_file(&self, path: &RepoPath) -> io::Result<(File, Metadata)> {
-        if path.enters_git_dir() {
-            return Err(enters_git_dir());
-        }
+        outside_git_dir(path)?;
         self.inner.open_file(path).and_then(regular)
     }
 }
 
-fn enters_git_dir() -> io::Error {
-    io::Error::other("the path enters git's own folder")
+fn outside_git_dir(path: &RepoPath) -> io::Result<()> {
+    match path.enters_git_dir() {
+        true => Err(io::Error::other("the path enters git's own folder")),
+        false => Ok(()),
+    }
 }
 
 fn regular(file: File) -> io::Result<(File, Metadata)> {
@@ -191,8 +187,14 @@ mod imp {
             Ok(None)
         }
 
-        fn walk(&self, path: &RepoPath) -> io::Result<Parent> {
-            Parent::walk(openat(&self.root, ".", SEARCH, Mode::empty())?, path)
+        pub(super) fn walk(&self, path: &RepoPath) -> io::Result<Parent> {
+            let mut folder = openat(&self.root, ".", SEARCH, Mode::empty())?;
+            let mut components: Vec<&[u8]> = path.components().collect();
+            let name = components.pop().expect("a path has a last component").to_vec();
+            for component in components {
+                folder = openat(&folder, component, SEARCH | OFlags::NOFOLLOW, Mode::empty())?;
+            }
+            Ok(Parent { folder, name })
         }
     }
 
@@ -203,20 +205,6 @@ mod imp {
     }
 
     impl Parent {
-        pub(super) fn open(root: &Path, path: &RepoPath) -> io::Result<Self> {
-            let root = openat(CWD, root, SEARCH, Mode::empty())?;
-            Self::walk(root, path)
-        }
-
-        fn walk(mut folder: OwnedFd, path: &RepoPath) -> io::Result<Self> {
-            let mut components: Vec<&[u8]> = path.components().collect();
-            let name = components.pop().expect("a path has a last component").to_vec();
-            for component in components {
-                folder = openat(&folder, component, SEARCH | OFlags::NOFOLLOW, Mode::empty())?;
-            }
-            Ok(Self { folder, name })
-        }
-
         pub(super) fn open_file(&self) -> io::Result<File> {
             Ok(File::from(openat(&self.folder, &*self.name, READ, Mode::empty())?))
         }
@@ -258,18 +246,7 @@ mod imp {
         }
 
         pub(super) fn parent(&self, path: &RepoPath) -> io::Result<Parent> {
-            Parent::open(&self.root, path)
-        }
-    }
-
-    #[derive(Debug)]
-    pub(super) struct Parent {
-        path: PathBuf,
-    }
-
-    impl Parent {
-        pub(super) fn open(root: &Path, path: &RepoPath) -> io::Result<Self> {
-            let mut reached = root.to_owned();
+            let mut reached = self.root.clone();
             let components: Vec<_> = path.to_os_path().iter().map(ToOwned::to_owned).collect();
             let (name, folders) = components.split_last().expect("a path has a last component");
             for component in folders {
@@ -279,9 +256,16 @@ mod imp {
                 }
             }
             reached.push(name);
-            Ok(Self { path: reached })
+            Ok(Parent { path: reached })
         }
+    }
 
+    #[derive(Debug)]
+    pub(super) struct Parent {
+        path: PathBuf,
+    }
+
+    impl Parent {
         pub(super) fn open_file(&self) -> io::Result<File> {
             crate::fs::platform::open_regular(&self.path)
         }
@@ -344,6 +328,12 @@ mod tests {
         for refused in ["link/x", "inside/x", "real/x/y", ".git/x"] {
             tree.parent(&path(refused)).expect_err(refused);
         }
+        // Where one call for all components is not to be had, the same is found component by component.
+        tree.inner.walk(&path("real/x")).expect("opens").open_file().expect("opens");
+        for refused in ["link/x", "inside/x", "real/x/y", "real/no/x"] {
+            tree.inner.walk(&path(refused)).expect_err(refused);
+        }
+        tree.inner.walk(&path("real/alias")).expect("opens").open_file().expect_err("a link");
         for refused in ["link/x", "inside/x", "real/alias", "real/folder", ".git/x", "real/no"] {
             tree.open_file(&path(refused)).expect_err(refused);
         }

@@ -110,6 +110,33 @@ pub fn read_small(path: &Path, max_bytes: u64) -> Result<Option<Vec<u8>>, PathEr
     Ok(Some(bytes))
 }
 
+/// So much is copied between two looks whether to go on: where blocks are shared, in no time.
+const BLOCKS_AT_ONCE: u64 = 64 << 20;
+
+/// Copies `size` bytes, or what there is of them, from file to file, which the system does unread, by sharing
+/// blocks where it can. Stops when `goes_on`, which hears of bytes that were copied, returns false. Returns
+/// how many were copied.
+///
+/// # Errors
+/// If reading or writing fails.
+pub fn copy_blocks(
+    source: &mut File,
+    target: &mut File,
+    size: u64,
+    goes_on: &mut dyn FnMut(u64) -> bool,
+) -> io::Result<u64> {
+    let mut copied = 0;
+    while copied < size {
+        let piece = &mut (&mut *source).take(BLOCKS_AT_ONCE.min(size - copied));
+        let count = io::copy(piece, target)?;
+        copied += count;
+        if count == 0 || !goes_on(count) {
+            break;
+        }
+    }
+    Ok(copied)
+}
+
 /// Gives a file or folder that is damaged the name `<name>.damaged`, or one with a number where that is
 /// taken, and returns the new path.
 ///

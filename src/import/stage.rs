@@ -11,7 +11,7 @@ use crate::dataset::remote_file::{self, RemoteFile};
 use crate::digest::hash_reader;
 use crate::fail_point;
 use crate::fs::beneath::Parent;
-use crate::fs::{IoContext as _, PathError, Shared, create_folders, platform, read_small, sync};
+use crate::fs::{IoContext as _, PathError, Shared, create_folders, read_small, sync};
 use crate::pointer::Pointer;
 use crate::repo::index::Index;
 use crate::repo::index_stat::{self, StatChange, StatUpdate};
@@ -239,9 +239,8 @@ fn put(
     if opened.is_none() {
         return Ok(Err("its folder went away".to_owned()));
     }
-    let tmp = site.store.tmp_folder()?;
-    let near = if platform::same_file_system(tmp, folder) { tmp } else { folder };
-    let mut staged = crate::fs::stage(near, Shared::Yes)?;
+    let beside = std::fs::metadata(folder).context(folder)?;
+    let mut staged = crate::fs::stage(site.store.tmp_near(&shown, &beside)?, Shared::Yes)?;
     std::io::copy(content, staged.as_file_mut()).context(&shown)?;
     staged.flush().context(&shown)?;
     match staged.persist_noclobber(&shown) {

@@ -6,15 +6,12 @@ use std::sync::Arc;
 
 use super::{ASIDE_FOLDER, LakeError};
 use crate::digest::{HashName, Hasher};
-use crate::fs::unix_now;
+use crate::fs::{self, unix_now};
 use crate::lake_url::LakeUrl;
 use crate::object_name::ObjectName;
 
 /// From this age on, finding an object renews its date.
 pub(super) const RENEW_AFTER_SECONDS: u64 = 7 * 24 * 60 * 60;
-
-/// So much is copied between two looks whether to stop.
-const SHARED_BYTES: u64 = 64 << 20;
 
 /// An object to upload: what it is, and how to read it from its beginning, once or several times.
 #[derive(Clone, Copy)]
@@ -126,22 +123,15 @@ impl Upload<'_> {
         let Some(mut verified) = self.verified.and_then(|open| open()) else {
             return self.copy_to(target, buffer, observer);
         };
-        let mut left = self.size;
-        while left > 0 {
-            if observer.is_cancelled() {
-                return Err(CopyError::Cancelled);
-            }
-            // From file to file the system does it, without a buffer of ours.
-            let piece = &mut (&mut verified).take(left.min(SHARED_BYTES));
-            match io::copy(piece, target).map_err(CopyError::Write)? {
-                0 => return Err(CopyError::Mismatch),
-                count => {
-                    left -= count;
-                    observer.advanced(count);
-                }
-            }
+        let copied = fs::copy_blocks(&mut verified, target, self.size, &mut |count| {
+            observer.advanced(count);
+            !observer.is_cancelled()
+        });
+        match copied.map_err(CopyError::Write)? {
+            copied if copied == self.size => Ok(()),
+            _ if observer.is_cancelled() => Err(CopyError::Cancelled),
+            _ => Err(CopyError::Mismatch),
         }
-        Ok(())
     }
 
     /// Reads what is in the lake under this name, and returns `Ok` if it is this object.

@@ -7,13 +7,11 @@ use super::{Error, Store};
 use crate::digest::{COPY_BUFFER_BYTES, Hasher};
 use crate::fail_point;
 use crate::fs::beneath::{Parent, Tree};
-use crate::fs::{IoContext as _, Shared, Stamp, platform};
+use crate::fs::{IoContext as _, Shared, Stamp, copy_blocks, platform};
 use crate::oid::Oid;
 use crate::repo_path::RepoPath;
 
-/// So much is copied before somebody is told: without hashing, where the system does it in no time, and
-/// with.
-const SHARED_BYTES: u64 = 64 << 20;
+/// So much is copied and hashed before somebody is told.
 const HASHED_BYTES: u64 = 4 << 20;
 
 /// What came of putting content in the place of a pointer.
@@ -164,20 +162,29 @@ impl Store {
         size: u64,
         advanced: &dyn Fn(u64) -> bool,
     ) -> io::Result<Copied> {
-        let is_verified = found.len() == size && self.is_verified(oid, found);
+        // One byte too many is noticed, without reading it all.
+        let most = size.saturating_add(1);
+        if found.len() == size && self.is_verified(oid, found) {
+            let mut goes_on = true;
+            let copied = copy_blocks(source, target, most, &mut |count| {
+                fail_point::reach("fill-copying");
+                goes_on = advanced(count);
+                goes_on
+            })?;
+            return Ok(match goes_on {
+                false => Copied::Interrupted,
+                true if copied == size => Copied::Good,
+                true => Copied::Damaged,
+            });
+        }
         let (mut hasher, mut copied) = (Hasher::default(), 0);
-        // A small file does not pay for clearing more, and one byte too many is noticed.
-        let most = if is_verified { 0 } else { size.saturating_add(1) };
+        // A small file does not pay for clearing more.
         let mut buffer = vec![0; most.min(COPY_BUFFER_BYTES as u64) as usize];
         loop {
-            let piece = &mut source.take(if is_verified { SHARED_BYTES } else { HASHED_BYTES });
-            let count = match is_verified {
-                true => io::copy(piece, target)?,
-                false => super::copy_hashing(piece, target, &mut hasher, &mut buffer)?,
-            };
+            let piece = &mut source.take(HASHED_BYTES);
+            let count = super::copy_hashing(piece, target, &mut hasher, &mut buffer)?;
             copied += count;
             fail_point::reach("fill-copying");
-            // More than there should be is found out without reading it all.
             if count == 0 || copied > size {
                 break;
             }
@@ -185,7 +192,7 @@ impl Store {
                 return Ok(Copied::Interrupted);
             }
         }
-        let is_good = copied == size && (is_verified || hasher.finish().oid == oid);
+        let is_good = copied == size && hasher.finish().oid == oid;
         Ok(if is_good { Copied::Good } else { Copied::Damaged })
     }
 }

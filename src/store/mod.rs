@@ -137,8 +137,12 @@ impl Store {
     }
 
     /// Returns a folder for staged files that are to replace `target`, or to stand beside it: the store's
-    /// own if a rename from there is known to work, else the one that `target` lies in.
-    fn tmp_near<'a>(
+    /// own if a rename from there is known to work, by the metadata of something beside it, else the one that
+    /// `target` lies in.
+    ///
+    /// # Errors
+    /// If the folder cannot be created.
+    pub fn tmp_near<'a>(
         &'a self,
         target: &'a Path,
         metadata: &Metadata,
@@ -181,24 +185,22 @@ impl Store {
     /// # Errors
     /// If the store cannot be searched.
     pub fn presence(&self, oid: Oid, size: u64) -> Result<Presence, PathError> {
-        let path = self.object_path(oid);
-        let found = if_exists(std::fs::symlink_metadata(&path)).context(&path)?;
-        Ok(self.presence_as_found(oid, size, found.as_ref()))
+        self.look(oid, size).map(|(presence, _)| presence)
     }
 
     /// Does the same, and notes a use of an object that is stored.
     fn presence_for_use(&self, oid: Oid, size: u64) -> Result<Presence, PathError> {
-        let path = self.object_path(oid);
-        let found = if_exists(std::fs::symlink_metadata(&path)).context(&path)?;
-        let presence = self.presence_as_found(oid, size, found.as_ref());
+        let (presence, found) = self.look(oid, size)?;
         if let (Presence::Stored, Some(found)) = (presence, &found) {
             self.note_use(oid, found);
         }
         Ok(presence)
     }
 
-    fn presence_as_found(&self, oid: Oid, size: u64, found: Option<&Metadata>) -> Presence {
-        match found {
+    fn look(&self, oid: Oid, size: u64) -> Result<(Presence, Option<Metadata>), PathError> {
+        let path = self.object_path(oid);
+        let found = if_exists(std::fs::symlink_metadata(&path)).context(&path)?;
+        let presence = match &found {
             Some(metadata) if metadata.is_file() && metadata.len() == size => {
                 let written_here =
                     self.unsynced.lock().expect("no holder panics").get(&oid).copied();
@@ -210,7 +212,8 @@ impl Store {
                 }
             }
             _ => Presence::Absent,
-        }
+        };
+        Ok((presence, found))
     }
 
     /// Opens an object without looking at its content; `None` if it is absent.
