@@ -84,7 +84,7 @@ impl Claims {
 
     /// Adds what a log says, as far as it is understood.
     pub(super) fn add_log(&mut self, log: impl io::Read) -> io::Result<Log> {
-        let read = record::read(log, |line| match line {
+        let log = record::read(log, |line| match line {
             Line::Lake(lake) => _ = self.place_of_lake(&lake),
             Line::Record(record, None) => _ = self.add(record),
             Line::Record(record, Some(key)) => {
@@ -94,12 +94,7 @@ impl Claims {
                     self.add(Record { lake, ..record });
                 }
             }
-        });
-        let log = match read {
-            // A folder stands there.
-            Err(error) if error.kind() == io::ErrorKind::IsADirectory => Log::Damaged,
-            read => read?,
-        };
+        })?;
         self.are_incomplete |= log != Log::Whole;
         Ok(log)
     }

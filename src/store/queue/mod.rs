@@ -191,11 +191,7 @@ impl Queue {
                 }
                 _ => {}
             });
-            match read {
-                // A folder stands there, and is put away when logs are folded.
-                Err(error) if error.kind() == io::ErrorKind::IsADirectory => Ok(()),
-                read => read.map(drop),
-            }
+            read.map(drop)
         })?;
         Ok(claimed)
     }

@@ -168,8 +168,16 @@ fn is_of_other_version(line: &[u8]) -> bool {
 }
 
 /// Reads a log and gives its lines to `take`; damaged ones are passed over, and so is what follows the
-/// last line feed, which a crash cut off. One of another version has not given a line.
-pub(super) fn read(log: impl io::Read, mut take: impl FnMut(Line<'_>)) -> io::Result<Log> {
+/// last line feed, which a crash cut off. One of another version has not given a line, and a folder in the
+/// place of a log is damage.
+pub(super) fn read(log: impl io::Read, take: impl FnMut(Line<'_>)) -> io::Result<Log> {
+    match read_lines(log, take) {
+        Err(error) if error.kind() == io::ErrorKind::IsADirectory => Ok(Log::Damaged),
+        read => read,
+    }
+}
+
+fn read_lines(log: impl io::Read, mut take: impl FnMut(Line<'_>)) -> io::Result<Log> {
     let mut log = io::BufReader::with_capacity(BUFFER_BYTES, log);
     let (mut line, mut is_first, mut found) = (Vec::new(), true, Log::Whole);
     loop {
