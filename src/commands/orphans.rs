@@ -53,7 +53,7 @@ pub fn run(context: &Context, args: &Args) -> super::Result {
     }
     let age = args.older_than.unwrap_or_default();
     let keep: Vec<PathBuf> = args.keep.iter().map(|folder| context.folder.join(folder)).collect();
-    let references = References::read(&site.repo, &keep, &context.cancel)?;
+    let references = orphans::read(&site.repo, &keep, &context.cancel)?;
     let lake = site.reach.open_admin(&url);
     let report = orphans::survey(&*lake, &references, age, &context.cancel)?;
     let Some(report) = report.filter(|_| !context.cancel.is_cancelled()) else {

@@ -4,10 +4,8 @@ use std::collections::HashSet;
 use std::fs::{DirEntry, Metadata};
 use std::path::{Path, PathBuf};
 
-use super::references::{Reason, References};
-use crate::dataset::remote_file;
+use super::references::{Reason, References, is_remote_file, max_bytes};
 use crate::fs::{IoContext as _, if_exists, read_small};
-use crate::pointer::MAX_POINTER_BYTES;
 use crate::transfer::Cancel;
 
 /// What is done about symbolic links.
@@ -80,7 +78,7 @@ fn read_file(
     references: &mut References,
 ) -> Result<bool, Reason> {
     let is_remote_file = is_remote_file(path.as_os_str().as_encoded_bytes());
-    let most = if is_remote_file { remote_file::MAX_BYTES } else { MAX_POINTER_BYTES as u64 };
+    let most = max_bytes(is_remote_file);
     if metadata.len() > most && !is_remote_file {
         return Ok(false);
     }
@@ -96,9 +94,4 @@ fn read_file(
 
 fn is_too_long(error: &std::io::Error) -> bool {
     error.kind() == std::io::ErrorKind::FileTooLarge
-}
-
-/// Returns true if a path is that of a `.remote` file.
-pub(super) fn is_remote_file(path: &[u8]) -> bool {
-    path.ends_with(remote_file::SUFFIX.as_bytes())
 }

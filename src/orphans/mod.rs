@@ -14,9 +14,11 @@ use crate::transfer::Cancel;
 
 mod age;
 mod folder;
+mod reader;
 pub mod references;
 
 pub use age::{Age, ParseAgeError};
+pub use reader::read;
 use references::References;
 
 /// An object that nothing known refers to.

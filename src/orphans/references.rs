@@ -1,20 +1,14 @@
 //! What repositories and datasets refer to.
 
 use std::collections::HashSet;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use super::folder::{self, Links, is_remote_file};
 use crate::dataset::remote_file::{self, RemoteFile};
-use crate::fs::{IoContext as _, PathError, if_exists};
+use crate::fs::PathError;
 use crate::object_name::ObjectName;
 use crate::oid::Oid;
 use crate::pointer::{MAX_POINTER_BYTES, Parsed, Pointer, PointerError};
-use crate::repo::history::{self, FoundBlob, Reach};
-use crate::repo::{self, Blob, BlobId, Repo};
-use crate::store::Store;
-use crate::store::queue::Queue;
-use crate::transfer::Cancel;
-use crate::underfolder::DATA_FOLDER;
+use crate::repo::{self, BlobId, history};
 
 /// Says that it is not known what something refers to, which may be anything then.
 #[derive(Debug, thiserror::Error)]
@@ -108,20 +102,6 @@ pub struct References {
 }
 
 impl References {
-    /// Reads what this repository and everything in `keep` refers to, and clones that share a store with one
-    /// of these. What was read is not complete once `cancel` is set.
-    ///
-    /// # Errors
-    /// If anything cannot be read.
-    pub fn read(repo: &Repo, keep: &[PathBuf], cancel: &Cancel) -> Result<Self, Error> {
-        let mut reader = Reader { found: Self::default(), seen: HashSet::new(), cancel };
-        reader.repository(repo)?;
-        for folder in keep {
-            reader.kept(folder)?;
-        }
-        Ok(reader.found)
-    }
-
     /// Returns true if something refers to content with the digest of this name.
     pub fn has(&self, name: &ObjectName) -> bool {
         match name.as_oid() {
@@ -130,15 +110,21 @@ impl References {
         }
     }
 
-    fn add_name(&mut self, name: &ObjectName) {
+    /// Adds the digest of a name.
+    pub(super) fn add_name(&mut self, name: &ObjectName) {
         match name.as_oid() {
             Some(oid) => drop(self.oids.insert(oid)),
             None => drop(self.others.insert(name.hex().into())),
         }
     }
 
+    /// Adds an object.
+    pub(super) fn add_oid(&mut self, oid: Oid) {
+        self.oids.insert(oid);
+    }
+
     fn add_pointer(&mut self, pointer: &Pointer) {
-        self.oids.insert(pointer.oid());
+        self.add_oid(pointer.oid());
         pointer.sources().iter().for_each(|source| self.add_name(&source.name));
     }
 
@@ -171,124 +157,12 @@ impl References {
     }
 }
 
-struct Reader<'a> {
-    found: References,
-    /// Git folders of repositories that were read.
-    seen: HashSet<PathBuf>,
-    cancel: &'a Cancel,
+/// Returns true if a path is that of a `.remote` file.
+pub(super) fn is_remote_file(path: &[u8]) -> bool {
+    path.ends_with(remote_file::SUFFIX.as_bytes())
 }
 
-impl Reader<'_> {
-    /// Reads a folder that was named.
-    fn kept(&mut self, folder: &Path) -> Result<(), Error> {
-        let failed = |reason| Error { place: folder.to_owned(), reason };
-        let found = if_exists(std::fs::metadata(folder)).context(folder);
-        match found.map_err(|error| failed(error.into()))? {
-            None => return Err(failed(Reason::Absent)),
-            Some(metadata) if !metadata.is_dir() => return Err(failed(Reason::Neither)),
-            Some(_) => {}
-        }
-        match Repo::at_top(folder).map_err(|error| failed(error.into()))? {
-            Some(repo) => self.repository(&repo),
-            None => self.dataset(folder).map_err(failed),
-        }
-    }
-
-    fn dataset(&mut self, folder: &Path) -> Result<(), Reason> {
-        let remote_files = folder::read(folder, Links::Follow, &mut self.found, self.cancel)?;
-        let data = String::from_utf8_lossy(DATA_FOLDER);
-        if remote_files == 0 && !folder.join(&*data).is_dir() && !self.cancel.is_cancelled() {
-            return Err(Reason::Neither);
-        }
-        self.found.datasets.push(folder.to_owned());
-        Ok(())
-    }
-
-    /// Reads a repository, and the clones that share its store.
-    fn repository(&mut self, repo: &Repo) -> Result<(), Error> {
-        let place = repo.common_dir().to_owned();
-        let failed = |reason| Error { place: place.clone(), reason };
-        let real = std::fs::canonicalize(&place).context(&place);
-        if !self.seen.insert(real.map_err(|error| failed(error.into()))?) {
-            return Ok(());
-        }
-        self.all_of(repo).map_err(failed)?;
-        self.found.repositories.push(place.clone());
-        let sharers = match repo.config_path("lake.storage") {
-            Some(storage) if !storage.as_os_str().is_empty() => {
-                Store::at(repo.common_dir()).sharing(&storage).sharers()
-            }
-            _ => return Ok(()),
-        };
-        for sharer in sharers.map_err(|error| failed(error.into()))? {
-            let failed = |reason| Error { place: PathBuf::from(sharer.display()), reason };
-            let common_dir = sharer.common_dir.as_ref().ok_or_else(|| failed(Reason::Note))?;
-            let there = if_exists(std::fs::metadata(common_dir)).context(common_dir);
-            let found = match there.map_err(|error| failed(error.into()))? {
-                Some(_) => Repo::at_top(common_dir).map_err(|error| failed(error.into()))?,
-                None => None,
-            };
-            let repo = found.ok_or_else(|| failed(Reason::Gone(common_dir.clone())))?;
-            self.repository(&repo)?;
-        }
-        Ok(())
-    }
-
-    fn all_of(&mut self, repo: &Repo) -> Result<(), Reason> {
-        const REACH: Reach = Reach::RefsAndReflogs;
-        if !repo.shallow_commits()?.is_empty() {
-            return Err(Reason::Shallow);
-        }
-        if history::lacks_blobs(repo, REACH)? {
-            return Err(Reason::Partial);
-        }
-        // First the claims: one that is settled while this goes on is in git by then.
-        self.claims(repo)?;
-        for blob in history::blobs_reachable(repo, REACH)? {
-            if self.cancel.is_cancelled() {
-                return Ok(());
-            }
-            self.blob(repo, &blob)?;
-        }
-        let others = repo.other_work_trees()?;
-        let tops = others.iter().map(Repo::work_tree).chain([repo.work_tree()]).flatten();
-        for top in tops {
-            folder::read(top, Links::PassOver, &mut self.found, self.cancel)?;
-        }
-        Ok(())
-    }
-
-    fn claims(&mut self, repo: &Repo) -> Result<(), Reason> {
-        let claims = Queue::at(Store::at(repo.common_dir()).root()).read()?;
-        if !claims.are_complete() {
-            return Err(Reason::Claims);
-        }
-        for record in claims.tentative() {
-            self.found.oids.insert(record.oid);
-            let blob = BlobId::parse_hex(record.blob.as_bytes());
-            let blob =
-                blob.map(|blob| repo.read_blob(blob, MAX_POINTER_BYTES as u64)).transpose()?;
-            // git need not have come to use it.
-            if let Some(Blob::Content(bytes)) = blob {
-                self.found.add_text(&bytes, false, || record.path.display().into_owned())?;
-            }
-        }
-        for record in claims.owed() {
-            self.found.oids.insert(record.oid);
-            self.found.add_name(&record.url.name);
-        }
-        Ok(())
-    }
-
-    fn blob(&mut self, repo: &Repo, blob: &FoundBlob) -> Result<(), Reason> {
-        let path = || String::from_utf8_lossy(&blob.path).into_owned();
-        let is_remote_file = is_remote_file(&blob.path);
-        let most = if is_remote_file { remote_file::MAX_BYTES } else { MAX_POINTER_BYTES as u64 };
-        match repo.read_blob(blob.id, most)? {
-            Blob::Content(bytes) => self.found.add_text(&bytes, is_remote_file, path),
-            Blob::TooLong(_) if is_remote_file => Err(Reason::LongRemoteFile(path())),
-            Blob::TooLong(_) => Ok(()),
-            Blob::Missing => Err(Reason::Missing { path: path(), blob: blob.id }),
-        }
-    }
+/// Returns how many bytes a file may have that refers to objects.
+pub(super) fn max_bytes(is_remote_file: bool) -> u64 {
+    if is_remote_file { remote_file::MAX_BYTES } else { MAX_POINTER_BYTES as u64 }
 }
