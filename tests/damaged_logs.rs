@@ -60,6 +60,14 @@ const DAMAGES: [(&str, Spoil); 7] = [
     }),
 ];
 
+/// The same, with a log of claims to which something has happened.
+fn with_bad_claims(env: &TestEnv, spoil: Spoil) -> (Repo, Lake, PathBuf) {
+    let (repo, lake) = owing(env);
+    let log = only(&repo, "queue");
+    spoil(&log, fs::read(&log).unwrap());
+    (repo, lake, log)
+}
+
 /// One line tells that this log was set aside, and nothing else is told.
 #[track_caller]
 fn tells_once(ran: &Ran, log: &Path, follows: &str, what: &str) {
@@ -78,9 +86,7 @@ const RECEIPTS: &str = "the lake is asked again before a push relies on it";
 fn a_damaged_log_of_claims_is_set_aside_and_what_is_owed_is_uploaded() {
     for (what, spoil) in DAMAGES {
         let env = TestEnv::new();
-        let (repo, lake) = owing(&env);
-        let log = only(&repo, "queue");
-        spoil(&log, fs::read(&log).unwrap());
+        let (repo, lake, log) = with_bad_claims(&env, spoil);
         let spoiled = fs::read(&log).ok();
         let ran = repo.git(["lake", "push"]).says("2 objects uploaded");
         tells_once(&ran, &log, CLAIMS, what);
@@ -96,9 +102,7 @@ fn a_damaged_log_of_claims_is_set_aside_and_what_is_owed_is_uploaded() {
 fn whoever_settles_claims_finds_what_is_owed() {
     for (what, spoil) in DAMAGES {
         let env = TestEnv::new();
-        let (repo, lake) = owing(&env);
-        let log = only(&repo, "queue");
-        spoil(&log, fs::read(&log).unwrap());
+        let (repo, lake, log) = with_bad_claims(&env, spoil);
         // Readers go on with what they can read.
         repo.git(["lake", "prune", "-n"]);
         repo.write("3.bin", noise(3, 3000));
@@ -114,9 +118,7 @@ fn whoever_settles_claims_finds_what_is_owed() {
 fn no_push_leaves_without_what_a_lost_claim_was_about() {
     for (what, spoil) in DAMAGES {
         let env = TestEnv::new();
-        let (repo, lake) = owing(&env);
-        let log = only(&repo, "queue");
-        spoil(&log, fs::read(&log).unwrap());
+        let (repo, lake, _) = with_bad_claims(&env, spoil);
         let ran = repo.git(["push", "-q", "origin", "main"]);
         let told = ran.told().iter().filter(|line| line.contains("damaged")).count();
         assert!(told <= 1, "{what}: {ran:#?}");

@@ -47,6 +47,7 @@ mod mixed_remotes;
 mod names;
 mod old_history;
 mod only_here;
+mod orphan_references;
 mod orphans;
 mod packages;
 mod processes;

@@ -1,10 +1,8 @@
 //! Objects leave the store when lakes are sure to hold them, and not before.
 
 use std::fs;
-use std::path::Path;
-use std::time::{Duration, SystemTime};
 
-use crate::common::{Lake, Ran, Repo, TestEnv, kill, noise, noted_pid};
+use crate::common::{Lake, Ran, Repo, TestEnv, kill, noise, noted_pid, set_age};
 
 const OLD: u64 = 15 * 24 * 60 * 60;
 
@@ -27,11 +25,6 @@ fn prune(repo: &Repo, options: &[&str]) -> Ran {
 
 fn is_stored(repo: &Repo, seed: u64, len: usize) -> bool {
     repo.stored(noise(seed, len)).exists()
-}
-
-fn set_unused(path: &Path, seconds: u64) {
-    let then = SystemTime::now() - Duration::from_secs(seconds);
-    fs::File::open(path).unwrap().set_modified(then).unwrap();
 }
 
 #[test]
@@ -170,12 +163,12 @@ fn what_nothing_names_goes_when_nobody_used_it_for_two_weeks() {
     repo.git(["rm", "-q", "--cached", "b.bin"]);
     // It was added and uploaded, so no claim is left of it either.
     prune(&repo, &[]).says("1 object kept that nothing names");
-    set_unused(&repo.stored(&content), OLD);
+    set_age(repo.stored(&content), OLD);
     // Whoever adds it again uses it.
     repo.git(["add", "b.bin"]);
     repo.git(["rm", "-q", "--cached", "b.bin"]);
     prune(&repo, &[]).says("1 object kept that nothing names");
-    set_unused(&repo.stored(&content), OLD);
+    set_age(repo.stored(&content), OLD);
     prune(&repo, &[]).says("1 object removed (1000 bytes).");
     assert!(!is_stored(&repo, 9, 1000));
 }
@@ -189,7 +182,7 @@ fn a_claim_keeps_an_object_that_no_lake_holds_however_old_it_is() {
     repo.write("b.bin", &content);
     repo.git(["add", "b.bin"]);
     repo.git(["rm", "-q", "--cached", "b.bin"]);
-    set_unused(&repo.stored(&content), OLD);
+    set_age(repo.stored(&content), OLD);
     lake.mount();
     prune(&repo, &[]).says("1 object kept that not enough lakes are known to hold");
     assert!(is_stored(&repo, 9, 1000));
@@ -203,7 +196,7 @@ fn a_partial_clone_keeps_what_it_cannot_know() {
     repo.write("b.bin", &content);
     repo.git(["add", "b.bin"]);
     repo.git(["rm", "-q", "--cached", "b.bin"]);
-    set_unused(&repo.stored(&content), OLD);
+    set_age(repo.stored(&content), OLD);
     repo.git(["config", "remote.origin.promisor", "true"]);
     prune(&repo, &[]).says("1 object kept that pointers may name that this partial clone");
     assert!(is_stored(&repo, 9, 1000));
@@ -233,7 +226,7 @@ fn an_add_waits_for_a_prune_and_then_stores_anew() {
     repo.write("b.bin", &content);
     repo.git(["add", "b.bin"]);
     repo.git(["rm", "-q", "--cached", "b.bin"]);
-    set_unused(&repo.stored(&content), OLD);
+    set_age(repo.stored(&content), OLD);
     lake.remove(&content);
     let (stopping, stop) = repo.stop_at("gc-locked");
     let mut pruning = stopping.start(&["lake", "prune"]);

@@ -2,9 +2,8 @@
 
 use std::fs;
 use std::path::PathBuf;
-use std::time::{Duration, SystemTime};
 
-use crate::common::{Lake, Repo, TestEnv, noise};
+use crate::common::{Lake, Repo, TestEnv, noise, set_age};
 
 const OLD: u64 = 15 * 24 * 60 * 60;
 
@@ -61,8 +60,7 @@ fn what_another_clone_needs_stays() {
     one.git(["lake", "prune", "--current"]).says("3 objects kept that other clones");
     assert!(shared(&env, &noise(3, 5000)).exists());
     two.git(["rm", "-qf", "c.bin"]);
-    let old = SystemTime::now() - Duration::from_secs(OLD);
-    fs::File::open(shared(&env, &noise(3, 5000))).unwrap().set_modified(old).unwrap();
+    set_age(shared(&env, &noise(3, 5000)), OLD);
     one.git(["lake", "prune"]).says("1 object removed (4.9 KiB).");
 }
 

@@ -2,6 +2,7 @@
 
 pub(crate) mod dataset;
 mod lake;
+pub(crate) mod orphans;
 pub(crate) mod s3;
 mod stat;
 pub(crate) mod stops;
@@ -19,7 +20,7 @@ use std::time::{Duration, Instant};
 use git_lake::oid::Oid;
 
 pub(crate) use lake::Lake;
-pub(crate) use stat::{modified, seconds, wait_for_next_second};
+pub(crate) use stat::{modified, seconds, set_age, wait_for_next_second};
 pub(crate) use trees::{same_trees, tree};
 
 /// Longest time that a test waits for something that another process does.

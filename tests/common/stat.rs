@@ -14,6 +14,12 @@ pub(crate) fn modified(path: &Path) -> SystemTime {
     fs::symlink_metadata(path).unwrap().modified().unwrap()
 }
 
+/// Gives a file an age, in seconds.
+pub(crate) fn set_age(path: impl AsRef<Path>, seconds: u64) {
+    let then = SystemTime::now() - Duration::from_secs(seconds);
+    fs::File::open(path).unwrap().set_modified(then).unwrap();
+}
+
 /// Waits until the second in which a file was written is over: no change of it can hide then.
 pub(crate) fn wait_for_next_second(path: &Path) {
     let then = seconds(modified(path));
