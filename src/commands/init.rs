@@ -10,13 +10,14 @@ use super::{Context, Error, Exit};
 use crate::config::file::{self, Settings, Unknown};
 use crate::config::{edit, env};
 use crate::digest::HashName;
-use crate::fs::{IoContext as _, Shared, read_small, write_atomic};
+use crate::fs::{IoContext as _, read_small};
 use crate::lake::Creation;
 use crate::lake_url::LakeUrl;
 use crate::oid::Oid;
 use crate::repo::gitconfig::{self, ConfigFile};
 use crate::repo::hooks::{self, Outcome};
 use crate::repo::{Repo, filter_config};
+use crate::store::Store;
 use crate::workspace::settings_text;
 
 /// Makes git merge settings by remote instead of by line.
@@ -100,9 +101,9 @@ pub fn run(context: &Context, args: Args) -> super::Result {
     filter_config::write(&mut config)?;
     remember_servers(&site, &mut config, &typed)?;
     if !lines.is_empty() {
-        write_atomic(&top.join(file::FILE_NAME), text.as_bytes(), Shared::Yes)?;
+        site.store.write_to_work_tree(&top.join(file::FILE_NAME), text.as_bytes())?;
     }
-    add_attribute_line(&top.join(".gitattributes"), SETTINGS_ATTRIBUTES)?;
+    add_attribute_line(&site.store, &top.join(".gitattributes"), SETTINGS_ATTRIBUTES)?;
     // What was written above counts here.
     accept(&context.lenient_workspace()?, &urls)?;
     for line in &lines {
@@ -141,7 +142,7 @@ fn own_folder(top: &Path) -> Result<LakeUrl, Error> {
 }
 
 /// Adds a line to an attributes file unless it is there.
-pub(super) fn add_attribute_line(path: &Path, line: &str) -> Result<bool, Error> {
+pub(super) fn add_attribute_line(store: &Store, path: &Path, line: &str) -> Result<bool, Error> {
     const MAX_BYTES: u64 = 16 << 20;
     let mut bytes = read_small(path, MAX_BYTES)?.unwrap_or_default();
     if bytes.split(|byte| *byte == b'\n').any(|there| there.trim_ascii() == line.as_bytes()) {
@@ -156,7 +157,7 @@ pub(super) fn add_attribute_line(path: &Path, line: &str) -> Result<bool, Error>
         let error = std::io::Error::other("it is no regular file");
         return Err(error).context(path).map_err(Error::Path);
     }
-    write_atomic(path, &bytes, Shared::Yes)?;
+    store.write_to_work_tree(path, &bytes)?;
     Ok(true)
 }
 

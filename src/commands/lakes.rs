@@ -7,7 +7,6 @@ use super::{Context, Error, parse_url};
 use crate::config::file::{self, Remote, Settings, is_remote_name};
 use crate::config::hosts::Hosts;
 use crate::digest::HashName;
-use crate::fs::{Shared, write_atomic};
 use crate::lake::{AdminLake, Creation, Declaration, LakeError};
 use crate::lake_url::typed::{Options, TypedUrl};
 use crate::lake_url::{LakeUrl, Scheme};
@@ -194,7 +193,8 @@ pub(super) fn remember_servers(
     Ok(())
 }
 
-/// Writes `.gitlake.toml` and stages it.
+/// Stages `.gitlake.toml`, then writes it: whatever ends this in between, the file still has the old text, by
+/// which the same command finds that there is something left to do.
 ///
 /// # Errors
 /// If either fails.
@@ -202,7 +202,14 @@ pub(super) fn write_settings(site: &Workspace, text: &str) -> Result<(), Error> 
     let top = site.repo.work_tree().ok_or_else(|| {
         Error::Refused("A bare repository has no work tree with `.gitlake.toml`".into())
     })?;
-    write_atomic(&top.join(file::FILE_NAME), text.as_bytes(), Shared::Yes)?;
-    Git::of(&site.repo)?.run(&["update-index", "--add", "--", file::FILE_NAME], b"")?;
+    let git = Git::of(&site.repo)?;
+    let path = format!("--path={}", file::FILE_NAME);
+    let blob = git.run(&["hash-object", "-w", "--stdin", &path], text.as_bytes())?;
+    let entry =
+        format!("100644,{},{}", String::from_utf8_lossy(&blob.stdout).trim_end(), file::FILE_NAME);
+    git.run(&["update-index", "--add", "--cacheinfo", &entry], b"")?;
+    site.store.write_to_work_tree(&top.join(file::FILE_NAME), text.as_bytes())?;
+    // Now git knows the date of the file, too.
+    git.run(&["update-index", "--add", "--", file::FILE_NAME], b"")?;
     Ok(())
 }

@@ -6,12 +6,13 @@ use std::path::Path;
 use super::init::add_attribute_line;
 use super::{Context, Error, Exit, counted};
 use crate::config::file::Unknown;
-use crate::fs::{Shared, read_small, write_atomic};
+use crate::fs::read_small;
 use crate::repo::Environment;
 use crate::repo::attributes::LakePaths;
 use crate::repo::attributes::lines::{ATTRIBUTES, lake_pattern, quoted};
 use crate::repo::process::Git;
 use crate::repo_path::RepoPath;
+use crate::store::Store;
 use crate::ui::size;
 
 /// Files that git or git-lake itself must be able to read.
@@ -89,8 +90,9 @@ pub fn track(context: &Context, args: &TrackArgs) -> super::Result {
         }
         return Ok(Exit::Done);
     }
+    let store = Store::at(repo.common_dir());
     for line in &lines {
-        if add_attribute_line(&attributes, line)? {
+        if add_attribute_line(&store, &attributes, line)? {
             context.ui.status(&format!("Tracking {line}"));
         }
     }
@@ -104,7 +106,7 @@ pub fn track(context: &Context, args: &TrackArgs) -> super::Result {
 /// # Errors
 /// If a pattern is not tracked in this folder, or `.gitattributes` cannot be written.
 pub fn untrack(context: &Context, args: &UntrackArgs) -> super::Result {
-    context.work_tree()?;
+    let (repo, _) = context.work_tree()?;
     let attributes = context.folder.join(".gitattributes");
     let known = tracked_patterns(&attributes)?;
     if let Some(unknown) = args.patterns.iter().find(|pattern| !known.contains(pattern)) {
@@ -117,7 +119,7 @@ pub fn untrack(context: &Context, args: &UntrackArgs) -> super::Result {
     let keep =
         |line: &&[u8]| !lake_pattern(line).is_some_and(|pattern| args.patterns.contains(&pattern));
     let lines: Vec<&[u8]> = text.split(|byte| *byte == b'\n').filter(keep).collect();
-    write_atomic(&attributes, &lines.join(&b'\n'), Shared::Yes)?;
+    Store::at(repo.common_dir()).write_to_work_tree(&attributes, &lines.join(&b'\n'))?;
     context.ui.status("Files that are pointers in git stay so until `git add --renormalize .`.");
     Ok(Exit::Done)
 }
@@ -166,11 +168,11 @@ fn protect_special_files(
     repo: &crate::repo::Repo,
     attributes: &Path,
 ) -> Result<(), Error> {
-    let index = repo.index()?;
+    let (index, store) = (repo.index()?, Store::at(repo.common_dir()));
     for (name, wanted) in NEVER_TRACKED {
         let path = RepoPath::parse(name.as_bytes()).expect("a path");
         if LakePaths::of_work_tree(repo, &index)?.contains(&path)? {
-            add_attribute_line(attributes, &format!("{name} {wanted}"))?;
+            add_attribute_line(&store, attributes, &format!("{name} {wanted}"))?;
             context.ui.status(&format!("`{name}` is left to git."));
         }
     }

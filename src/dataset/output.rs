@@ -16,6 +16,9 @@ use super::staging::Staging;
 use super::{Error, Place};
 use crate::fs::{IoContext as _, PathError, Stamp, create_folders, if_exists, sync};
 
+/// Begins the names of hidden folders beside the items of a dataset that is changed in place.
+const PREFIX: &str = ".lake-";
+
 /// Where a dataset is written.
 pub struct Output {
     target: PathBuf,
@@ -127,7 +130,7 @@ impl Output {
                 };
                 if staging.is_none() {
                     let folder = self.target.join(place.folder());
-                    *staging = Some(Staging::make(&folder, OsStr::new(".lake-"))?);
+                    *staging = Some(Staging::make(&folder, OsStr::new(PREFIX))?);
                 }
                 let staging = staging.as_ref().expect("just made");
                 Ok(staging.new_folder().join(name))
@@ -266,12 +269,23 @@ impl Output {
         sync::folder(&self.target.join(Place::Sample(0).folder()))
     }
 
-    /// Ends: a new folder gets its name, with everything in it on disk.
+    /// Ends: a new folder gets its name, with everything in it on disk; in place, what earlier runs left is
+    /// removed.
     ///
     /// # Errors
     /// [`Error::Exists`] if something appeared at its name; nothing is left behind then.
     pub fn finish(self) -> Result<(), Error> {
-        let Kind::Fresh { staging, files, mut made } = self.kind else { return Ok(()) };
+        let (staging, files, mut made) = match self.kind {
+            Kind::Fresh { staging, files, made } => (staging, files, made),
+            Kind::InPlace { shared, samples } => {
+                for (staging, place) in [(shared, Place::Shared), (samples, Place::Sample(0))] {
+                    if staging.is_none() {
+                        Staging::sweep(&self.target.join(place.folder()), OsStr::new(PREFIX));
+                    }
+                }
+                return Ok(());
+            }
+        };
         let new = staging.new_folder();
         let links = |path: &PathBuf| path.is_symlink();
         let files: Vec<PathBuf> = files.into_iter().filter(|path| !links(path)).collect();

@@ -40,7 +40,12 @@ impl Staging {
         loop {
             let dir = tempfile::Builder::new().prefix(prefix).tempdir_in(parent).context(parent)?;
             let path = dir.path().join(LOCK);
-            let lock = File::create_new(&path).context(&path)?;
+            let lock = match File::create_new(&path) {
+                Ok(lock) => lock,
+                // Somebody took it for one that was left.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                Err(error) => return Err(error).context(&path),
+            };
             // Where there are no locks, nothing is ever swept.
             if !try_lock(&lock, &path).unwrap_or(true) {
                 continue;
@@ -94,30 +99,23 @@ impl Staging {
         self.dir.path().to_owned()
     }
 
-    /// Moves what is in staging folders whose process is gone into this one, and removes them. What cannot
-    /// be removed only takes room.
+    /// Removes what others are left with that prefix, for a run that needs none.
+    pub(super) fn sweep(parent: &Path, prefix: &OsStr) {
+        for_each_left(parent, prefix, |_| {});
+    }
+
+    /// Moves what is in staging folders whose process is gone into this one, and removes them.
     fn take_over(&mut self, parent: &Path, prefix: &OsStr) {
         let own = std::fs::metadata(self.dir.path()).ok();
-        for entry in std::fs::read_dir(parent).into_iter().flatten().flatten() {
-            let name = entry.file_name();
-            if !name.as_encoded_bytes().starts_with(prefix.as_encoded_bytes()) {
-                continue;
-            }
-            let path = entry.path().join(LOCK);
-            // That of this value is locked, too.
-            let Ok(lock) = File::open(&path) else { continue };
-            if !try_lock(&lock, &path).unwrap_or(false) {
-                continue;
-            }
-            let other = std::fs::symlink_metadata(entry.path()).ok();
+        for_each_left(parent, prefix, |folder| {
+            let other = std::fs::symlink_metadata(folder).ok();
             // Whoever else it belongs to could still write to what is in there.
             if let (Some(own), Some(other)) = (&own, other)
                 && platform::have_one_owner(own, &other)
             {
-                self.take_over_one(&entry.path());
+                self.take_over_one(folder);
             }
-            drop(std::fs::remove_dir_all(entry.path()));
-        }
+        });
     }
 
     fn take_over_one(&mut self, other: &Path) {
@@ -129,6 +127,30 @@ impl Staging {
             if std::fs::rename(other.join(name), &taken).is_ok() {
                 self.left.push(taken);
             }
+        }
+    }
+}
+
+/// Shows staging folders whose process is gone to the caller, and removes them. What cannot be removed only
+/// takes room.
+fn for_each_left(parent: &Path, prefix: &OsStr, mut work: impl FnMut(&Path)) {
+    for entry in std::fs::read_dir(parent).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        if !name.as_encoded_bytes().starts_with(prefix.as_encoded_bytes()) {
+            continue;
+        }
+        let path = entry.path().join(LOCK);
+        match File::open(&path) {
+            // Those in use are locked.
+            Ok(lock) if try_lock(&lock, &path).unwrap_or(false) => {
+                work(&entry.path());
+                drop(std::fs::remove_dir_all(entry.path()));
+            }
+            // It was left before it was locked; if it is about to be, its owner makes another one.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                drop(std::fs::remove_dir(entry.path()));
+            }
+            _ => {}
         }
     }
 }
@@ -145,9 +167,15 @@ mod tests {
         let dead = Staging::make(parent, prefix).expect("makes").dir.keep();
         let others = parent.join(".other.lake-1");
         std::fs::create_dir(&others).expect("creates");
+        let unlocked = parent.join(".out.lake-1");
+        std::fs::create_dir(&unlocked).expect("creates");
         let new = Staging::make(parent, prefix).expect("makes");
-        assert!(alive.new_folder().exists() && others.exists() && !dead.exists());
+        assert!(alive.new_folder().exists() && others.exists());
+        assert!(!dead.exists() && !unlocked.exists());
         assert_eq!(new.left.len(), 1, "only what was in that one");
+        let dead = new.keep();
+        Staging::sweep(parent, prefix);
+        assert!(alive.new_folder().exists() && others.exists() && !dead.exists());
     }
 
     #[test]

@@ -9,7 +9,7 @@ use super::facts::Local;
 use super::facts::files::{FaultyLine, MAX_ATTRIBUTES_BYTES};
 use super::findings::{counted, shown};
 use crate::fill;
-use crate::fs::{IoContext as _, Shared, read_small, write_atomic};
+use crate::fs::{IoContext as _, read_small};
 use crate::repo::attributes::lines::completed;
 use crate::repo::gitconfig::{self, ConfigFile};
 use crate::repo::hooks::{self, HookFile, HookState, Outcome};
@@ -149,7 +149,7 @@ fn complete(site: &Workspace, file: &Path, numbers: &[usize]) -> Result<Mended, 
         return Err(error).context(file).map_err(Error::Path);
     }
     let text = read_small(file, MAX_ATTRIBUTES_BYTES)?.unwrap_or_default();
-    write_atomic(file, &completed(&text, numbers), Shared::Yes)?;
+    site.store.write_to_work_tree(file, &completed(&text, numbers))?;
     let top = site.repo.work_tree().unwrap_or(site.repo.git_dir());
     let name = file.strip_prefix(top).unwrap_or(file).to_owned();
     let count = counted(numbers.len(), "line", "lines");

@@ -193,10 +193,20 @@ pub fn publish(staged: NamedTempFile, target: &Path) -> Result<(), PathError> {
 /// # Errors
 /// If any step fails; the old content is intact then.
 pub fn write_atomic(path: &Path, bytes: &[u8], shared: Shared) -> Result<(), PathError> {
-    // A bare name has an empty parent, which no system can open.
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-    let folder = folder.unwrap_or(Path::new("."));
-    let mut staged = stage(folder, shared)?;
+    write_atomic_from(folder_of(path), path, bytes, shared)
+}
+
+/// The same, staged in a folder of the same file system: a kill leaves nothing beside the file.
+///
+/// # Errors
+/// If any step fails; the old content is intact then.
+pub fn write_atomic_from(
+    staging: &Path,
+    path: &Path,
+    bytes: &[u8],
+    shared: Shared,
+) -> Result<(), PathError> {
+    let mut staged = stage(staging, shared)?;
     staged.write_all(bytes).context(path)?;
     if let Some(old) = if_exists(std::fs::metadata(path)).context(path)? {
         // A replaced file keeps its mode: it may be executable or shared with a group.
@@ -204,7 +214,13 @@ pub fn write_atomic(path: &Path, bytes: &[u8], shared: Shared) -> Result<(), Pat
     }
     sync::file(staged.as_file(), staged.path())?;
     publish(staged, path)?;
-    sync::folder(folder)
+    sync::folder(folder_of(path))
+}
+
+/// A bare name has an empty parent, which no system can open.
+fn folder_of(path: &Path) -> &Path {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    folder.unwrap_or(Path::new("."))
 }
 
 /// Creates a folder and those above it that are missing; returns the folders that got a new entry,

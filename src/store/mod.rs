@@ -18,7 +18,7 @@ use std::sync::{Mutex, Once, OnceLock};
 use std::time::Duration;
 
 use crate::digest::{COPY_BUFFER_BYTES, Hasher};
-use crate::fs::{IoContext as _, PathError, Stamp, if_exists, platform, sync, unix_now};
+use crate::fs::{IoContext as _, PathError, Shared, Stamp, if_exists, platform, sync, unix_now};
 use crate::oid::Oid;
 
 pub mod blob_map;
@@ -150,6 +150,17 @@ impl Store {
         let tmp = self.tmp()?;
         let is_near = tmp.device.is_some() && tmp.device == platform::device(metadata);
         Ok(if is_near { &tmp.path } else { target.parent().unwrap_or(target) })
+    }
+
+    /// Writes a small file of the work tree as a whole; durable on return. A kill leaves the old one or the
+    /// new one, and nothing beside it, if the work tree is on the same file system as the store.
+    ///
+    /// # Errors
+    /// If any step fails; the old content is intact then.
+    pub fn write_to_work_tree(&self, path: &Path, bytes: &[u8]) -> Result<(), PathError> {
+        let folder = path.parent().unwrap_or(path);
+        let staging = self.tmp_near(path, &std::fs::metadata(folder).context(folder)?)?;
+        crate::fs::write_atomic_from(staging, path, bytes, Shared::Yes)
     }
 
     fn tmp(&self) -> Result<&Tmp, PathError> {
