@@ -36,6 +36,8 @@ mod fsck_repair;
 mod fsck_store;
 mod help;
 mod imports;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+mod kills;
 mod large_files;
 mod layers;
 mod limits;

@@ -3,11 +3,15 @@
 pub(crate) mod dataset;
 mod lake;
 pub(crate) mod orphans;
+pub(crate) mod random;
 pub(crate) mod s3;
 mod stat;
 pub(crate) mod stops;
 pub(crate) mod terminal;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+pub(crate) mod tracer;
 mod trees;
+pub(crate) mod truth;
 
 use std::ffi::{OsStr, OsString};
 use std::fs;
