@@ -57,6 +57,8 @@ mod progress;
 mod proofs;
 mod prunes;
 mod pushes;
+mod races;
+mod random_runs;
 mod remote_add;
 mod remote_list;
 mod remote_remove;

@@ -3,6 +3,7 @@
 pub(crate) mod dataset;
 mod lake;
 pub(crate) mod orphans;
+mod ran;
 pub(crate) mod random;
 pub(crate) mod s3;
 mod stat;
@@ -24,6 +25,7 @@ use std::time::{Duration, Instant};
 use git_lake::oid::Oid;
 
 pub(crate) use lake::Lake;
+pub(crate) use ran::Ran;
 pub(crate) use stat::{modified, seconds, set_age, wait_for_next_second};
 pub(crate) use trees::{same_trees, tree};
 
@@ -149,52 +151,6 @@ pub(crate) fn not_tested(what_is_missing: &str) {
     eprintln!("not tested: {what_is_missing} is not here");
 }
 
-/// What a command printed and how it ended.
-pub(crate) struct Ran {
-    pub(crate) code: Option<i32>,
-    pub(crate) bytes: Vec<u8>,
-    pub(crate) stdout: String,
-    pub(crate) stderr: String,
-}
-
-impl std::fmt::Debug for Ran {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "exit {:?}\nstdout: {}\nstderr: {}", self.code, self.stdout, self.stderr)
-    }
-}
-
-impl Ran {
-    /// Returns the lines on stderr that are git-lake's.
-    pub(crate) fn told(&self) -> Vec<&str> {
-        self.stderr.lines().filter(|line| line.starts_with("git-lake: ")).collect()
-    }
-
-    #[track_caller]
-    pub(crate) fn says(self, text: &str) -> Self {
-        assert!(self.stderr.contains(text), "no `{text}` in {self:#?}");
-        self
-    }
-
-    #[track_caller]
-    pub(crate) fn says_not(self, text: &str) -> Self {
-        assert!(!self.stderr.contains(text), "`{text}` in {self:#?}");
-        self
-    }
-
-    #[track_caller]
-    pub(crate) fn prints(self, text: &str) -> Self {
-        assert!(self.stdout.contains(text), "no `{text}` in {self:#?}");
-        self
-    }
-
-    /// git-lake has said nothing.
-    #[track_caller]
-    pub(crate) fn says_nothing(self) -> Self {
-        assert!(self.told().is_empty(), "{self:#?}");
-        self
-    }
-}
-
 /// A folder to run git in, usually a repository.
 #[derive(Clone)]
 pub(crate) struct Repo {
@@ -228,13 +184,7 @@ impl Repo {
         program: &str,
         args: impl IntoIterator<Item = A>,
     ) -> Ran {
-        let output = self.command(program).args(args).output().unwrap();
-        Ran {
-            code: output.status.code(),
-            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
-            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
-            bytes: output.stdout,
-        }
+        Ran::of(self.command(program).args(args).output().unwrap())
     }
 
     /// Runs a program with bytes on its stdin.
@@ -247,12 +197,7 @@ impl Repo {
             scope.spawn(move || drop(stdin.write_all(input)));
             child.wait_with_output().unwrap()
         });
-        Ran {
-            code: output.status.code(),
-            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
-            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
-            bytes: output.stdout,
-        }
+        Ran::of(output)
     }
 
     /// Runs git, which has to succeed.

@@ -27,9 +27,7 @@ impl Lakes<'_> {
     pub(crate) fn objects(&self) -> Result<Vec<Oid>, String> {
         let mut found = Vec::new();
         for folder in self.folders {
-            for (name, bytes) in files(folder) {
-                found.extend(object(&name, &bytes, folder)?);
-            }
+            found.extend(objects_of(folder)?);
         }
         if let Some((server, bucket)) = self.server {
             for name in server.keys(bucket) {
@@ -39,6 +37,15 @@ impl Lakes<'_> {
         }
         Ok(found)
     }
+}
+
+/// Returns the objects of a folder lake that are under a final name.
+pub(crate) fn objects_of(folder: &Path) -> Result<Vec<Oid>, String> {
+    let mut found = Vec::new();
+    for (name, bytes) in files(folder) {
+        found.extend(object(&name, &bytes, folder)?);
+    }
+    Ok(found)
 }
 
 /// Files of a folder, but for hidden ones.
@@ -65,9 +72,13 @@ fn object(name: &str, bytes: &[u8], place: &Path) -> Result<Option<Oid>, String>
 /// # Errors
 /// If one of them has other bytes than its name says.
 pub(crate) fn stored(repo: &Repo, sealed: bool) -> Result<Vec<Oid>, String> {
-    let objects = repo.state().join("objects");
+    objects_below(&repo.state().join("objects"), sealed)
+}
+
+/// The same for a store that several clones share.
+pub(crate) fn objects_below(objects: &Path, sealed: bool) -> Result<Vec<Oid>, String> {
     let mut found = Vec::new();
-    for folder in fs::read_dir(&objects).into_iter().flatten().flatten() {
+    for folder in fs::read_dir(objects).into_iter().flatten().flatten() {
         for (name, bytes) in files(&folder.path()) {
             let path = folder.path().join(&name);
             let is_sealed = path.metadata().is_ok_and(|it| it.permissions().readonly());
@@ -144,4 +155,11 @@ pub(crate) fn status_is_true(repo: &Repo) -> Result<(), String> {
         true => Ok(()),
         false => Err(format!("git status finds {found:?}, and true is {expected:?}")),
     }
+}
+
+/// Removes locks of git that a kill left, as git tells people to.
+pub(crate) fn remove_locks(root: &Path) {
+    let mut find = std::process::Command::new("find");
+    find.arg(root).args(["-path", "*/.git/*.lock", "-not", "-path", "*/.git/lake/*", "-delete"]);
+    assert!(find.status().unwrap().success());
 }

@@ -261,7 +261,7 @@ impl Course {
             }
         };
         // git's own way out after a kill, which it tells people.
-        remove_locks(&world.root());
+        truth::remove_locks(&world.root());
         world.is_sound(scenario, after).map_err(context)?;
         let place = world.place(scenario);
         let again = scenario.again.unwrap_or(scenario.command);
@@ -289,12 +289,6 @@ impl Outcome {
         let (index, status, files, datasets, lakes) = Default::default();
         Self { index, status, files, datasets, lakes }
     }
-}
-
-fn remove_locks(root: &Path) {
-    let mut find = Command::new("find");
-    find.arg(root).args(["-path", "*/.git/*.lock", "-not", "-path", "*/.git/lake/*", "-delete"]);
-    assert!(find.status().unwrap().success());
 }
 
 /// Runs seeds over all scenarios; `deeds` are what may happen.

@@ -1,0 +1,164 @@
+//! What a clone should look like: trees of numbers that stand for contents.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+
+use git_lake::oid::Oid;
+use git_lake::pointer::Parsed;
+
+use crate::common::{Repo, noise};
+
+/// Stands for bytes; see [`bytes_of`].
+pub(super) type Content = u64;
+pub(super) type Tree = BTreeMap<String, Content>;
+
+/// A few contents are large, so that they are streamed, filled out of git's pipe, and kept in part.
+pub(super) fn bytes_of(content: Content) -> Vec<u8> {
+    let size = match content % 16 {
+        0 => 1_200_000,
+        1 => 70_000,
+        other => 10 + 97 * other,
+    };
+    noise(content, usize::try_from(size).unwrap())
+}
+
+/// Commits of all clones, each with its parent.
+#[derive(Default)]
+pub(super) struct History(Vec<(Option<usize>, Tree)>);
+
+impl History {
+    pub(super) fn add(&mut self, parent: Option<usize>, tree: Tree) -> usize {
+        self.0.push((parent, tree));
+        self.0.len() - 1
+    }
+
+    pub(super) fn tree(&self, commit: usize) -> &Tree {
+        &self.0[commit].1
+    }
+
+    pub(super) fn is_ancestor(&self, old: usize, new: usize) -> bool {
+        let mut at = Some(new);
+        while let Some(commit) = at {
+            if commit == old {
+                return true;
+            }
+            at = self.0[commit].0;
+        }
+        false
+    }
+}
+
+/// What a clone should look like.
+pub(super) struct Expected {
+    pub(super) branch: &'static str,
+    pub(super) branches: BTreeMap<&'static str, usize>,
+    pub(super) index: Tree,
+    pub(super) work: Tree,
+    /// Files that may be pointers: content was given up, or no lake was there.
+    pub(super) may_be_pointers: BTreeSet<String>,
+}
+
+impl Expected {
+    pub(super) fn new(commit: usize, tree: Tree) -> Self {
+        let branches = BTreeMap::from([("main", commit), ("side", commit)]);
+        let may_be_pointers = BTreeSet::new();
+        Self { branch: "main", branches, index: tree.clone(), work: tree, may_be_pointers }
+    }
+
+    pub(super) fn head(&self) -> usize {
+        self.branches[self.branch]
+    }
+
+    /// Everything is as in a commit.
+    pub(super) fn check_out(&mut self, tree: &Tree, are_lakes_there: bool) {
+        let (index, work) = (&self.index, &self.work);
+        let is_same =
+            |path: &String| [index, work].into_iter().all(|from| from.get(path) == tree.get(path));
+        if are_lakes_there {
+            // What stays as it is stays a pointer, too.
+            self.may_be_pointers.retain(is_same);
+        } else {
+            let changed = tree.keys().filter(|path| !is_same(path)).cloned();
+            self.may_be_pointers.extend(changed.collect::<Vec<_>>());
+        }
+        self.index.clone_from(tree);
+        self.work.clone_from(tree);
+    }
+
+    /// Returns what is wrong with the files of the work tree.
+    pub(super) fn check_files(&self, repo: &Repo) -> Result<(), String> {
+        for (path, content) in &self.work {
+            let expected = bytes_of(*content);
+            let found =
+                fs::read(repo.path.join(path)).map_err(|error| format!("{path}: {error}"))?;
+            if found == expected {
+                continue;
+            }
+            let pointer = Parsed::of(&found).pointer();
+            let is_its = pointer.is_some_and(|pointer| pointer.oid() == Oid::of(&expected));
+            if !is_its || !self.may_be_pointers.contains(path) {
+                return Err(format!("{path} is {} bytes of something else", found.len()));
+            }
+        }
+        Ok(())
+    }
+
+    /// Returns how git differs from what is expected of it.
+    pub(super) fn check_git(&self, repo: &Repo, head: &Tree) -> Result<(), String> {
+        let mut expected = BTreeMap::new();
+        for path in head.keys().chain(self.index.keys()).chain(self.work.keys()) {
+            let [head, index, work] = [head, &self.index, &self.work].map(|tree| tree.get(path));
+            let staged = match (head, index) {
+                (None, Some(_)) => 'A',
+                (Some(_), None) => 'D',
+                (one, other) if one != other => 'M',
+                _ => ' ',
+            };
+            let changed = match (index, work) {
+                (Some(_), None) => 'D',
+                (Some(one), Some(other)) if one != other => 'M',
+                (None, Some(_)) => '?',
+                _ => ' ',
+            };
+            expected.insert(path.clone(), (staged, changed));
+        }
+        let mut found: BTreeMap<String, (char, char)> =
+            expected.keys().map(|path| (path.clone(), (' ', ' '))).collect();
+        let args = ["status", "--porcelain", "-z", "--no-renames", "-uall", "--", "*.bin", "*.txt"];
+        for line in repo.git(args).stdout.split('\0').filter(|line| !line.is_empty()) {
+            let (codes, path) = line.split_at(2);
+            let mut codes = codes.chars();
+            let (staged, changed) = (codes.next().unwrap(), codes.next().unwrap());
+            let there = found.entry(path[1..].to_owned()).or_insert((' ', ' '));
+            if changed == '?' {
+                there.1 = '?';
+            } else {
+                *there = (staged, if there.1 == '?' { '?' } else { changed });
+            }
+        }
+        for (path, (staged, changed)) in &mut found {
+            // A pointer may have got other sources, with the same content.
+            if *staged == 'M' && expected.get(path).is_some_and(|expected| expected.0 == ' ') {
+                *staged = ' ';
+            }
+            let is_expected = expected.get(path) == Some(&(*staged, *changed));
+            if !is_expected {
+                let expected = expected.get(path);
+                return Err(format!("{path} is {staged:?} {changed:?}, not {expected:?}"));
+            }
+        }
+        self.check_index(repo)
+    }
+
+    fn check_index(&self, repo: &Repo) -> Result<(), String> {
+        for (path, content) in self.index.iter().filter(|(path, _)| path.ends_with(".bin")) {
+            let blob = repo.git(["cat-file", "blob", &format!(":{path}")]).bytes;
+            let pointer = Parsed::of(&blob).pointer();
+            let expected = Oid::of(&bytes_of(*content));
+            if pointer.is_none_or(|pointer| pointer.oid() != expected) {
+                return Err(format!("the index has another pointer for {path}"));
+            }
+        }
+        Ok(())
+    }
+}
