@@ -92,7 +92,7 @@ impl Endpoint {
     }
 
     /// The SDK's own client.
-    fn client(&self) -> aws_sdk_s3::Client {
+    pub(crate) fn client(&self) -> aws_sdk_s3::Client {
         let keys = &self.keys;
         let credentials =
             aws_sdk_s3::config::Credentials::new(&keys.id, &keys.secret, None, None, "test");
