@@ -16,6 +16,7 @@ pub mod routes;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use file::{Remote, Settings};
 use patterns::{PatternError, Patterns};
@@ -93,6 +94,10 @@ pub struct Config {
     pub instance_role: bool,
     /// `lake.partSize`, in bytes.
     pub part_size: u64,
+    /// `lake.connectTimeout`: how long a connection to a server may take to be made.
+    pub connect_timeout: Option<Duration>,
+    /// `lake.stallTimeout`: how long nothing may arrive from a server.
+    pub stall_timeout: Option<Duration>,
     /// `lake.<name>.secure|region|profile` and `lake.<host:port>.secure|region|profile`: this
     /// user's own options, by name in lower case. Those in the settings stay in [`Self::remotes`].
     pub server_options: BTreeMap<String, ServerOptions>,
@@ -193,6 +198,8 @@ impl Config {
             trust_loopback: reader.flag("lake.trustLoopback").unwrap_or(true),
             instance_role: reader.flag("lake.instanceRole").unwrap_or(false),
             part_size: reader.part_size().unwrap_or(DEFAULT_PART_SIZE),
+            connect_timeout: reader.seconds("lake.connectTimeout"),
+            stall_timeout: reader.seconds("lake.stallTimeout"),
             server_options: reader.server_options(),
         };
         (config, reader.warnings)
@@ -286,6 +293,8 @@ pub(crate) mod tests {
                 ("lake.trustedHost", "Minio.example.com:9000\nb a d"),
                 ("lake.trustLoopback", "false"),
                 ("lake.partSize", "16m"),
+                ("lake.stallTimeout", "90"),
+                ("lake.connectTimeout", "0"),
                 ("lake.minio.example.com:9000.secure", "false"),
                 ("lake.minio.example.com:9000.profile", "lab"),
             ],
@@ -296,8 +305,13 @@ pub(crate) mod tests {
         assert_eq!((options.secure, options.profile.as_deref()), (Some(false), Some("lab")));
         assert_eq!(
             warnings.iter().map(ToString::to_string).collect::<Vec<_>>(),
-            ["git config `lake.trustedHost` is `b a d`; it should be a host with an optional port"]
+            [
+                "git config `lake.trustedHost` is `b a d`; it should be a host with an optional port",
+                "git config `lake.connectTimeout` is `0`; it should be a number of seconds from 1 to 3600"
+            ]
         );
+        assert_eq!(config.stall_timeout, Some(Duration::from_secs(90)));
+        assert_eq!(config.connect_timeout, None);
         for (size, said) in [("4m", "a size from 5m to 5g"), ("6g", "a size from 5m to 5g")] {
             let (config, warnings) = resolve("version = 1\n", &[("lake.partSize", size)]);
             assert_eq!(config.part_size, DEFAULT_PART_SIZE);

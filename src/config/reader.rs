@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use super::file::Remote;
 use super::patterns::Patterns;
@@ -12,6 +13,8 @@ use crate::lake_url::typed::without_secrets;
 const MAX_JOBS: usize = 256;
 /// What S3 takes as parts.
 const PART_SIZES: std::ops::RangeInclusive<u64> = 5 << 20..=5 << 30;
+/// Longest timeout that can be asked for.
+const MAX_SECONDS: u64 = 3600;
 
 /// Reads keys of git's configuration and collects what is wrong with them.
 pub(super) struct Reader<'a> {
@@ -93,6 +96,14 @@ impl<'a> Reader<'a> {
             true => Some(size),
             false => self.wrong(key, self.git.string(key)?, "a size from 5m to 5g"),
         }
+    }
+
+    pub(super) fn seconds(&mut self, key: &str) -> Option<Duration> {
+        let value = self.git.string(key)?;
+        let seconds = value.parse().ok().filter(|seconds| (1..=MAX_SECONDS).contains(seconds));
+        seconds
+            .map(Duration::from_secs)
+            .or_else(|| self.wrong(key, value, "a number of seconds from 1 to 3600"))
     }
 
     pub(super) fn hosts(&mut self, key: &str) -> Vec<Host> {
