@@ -26,6 +26,7 @@ pub(crate) const LIMITS: Limits = Limits {
 };
 
 /// A server under test.
+#[derive(Clone)]
 pub(crate) struct Endpoint {
     pub(crate) host: String,
     pub(crate) keys: Keys,
