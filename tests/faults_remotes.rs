@@ -82,6 +82,8 @@ fn once(site: &Site, (work, trouble): &Case) {
 fn lasting(site: &Site, (work, trouble): &Case) {
     trouble.last(&site.proxy);
     let ended = (work.run)(site);
+    let is_cut_off = trouble.lets_nothing_through();
+    assert!(!is_cut_off || ended == Ended::Failed, "nothing came through, but it is done");
     settles(site, work, ended);
 }
 

@@ -33,6 +33,18 @@ impl Trouble {
         });
     }
 
+    /// Returns true if nothing comes through while it lasts, so that nothing can be known or done.
+    pub(crate) fn lets_nothing_through(&self) -> bool {
+        matches!(
+            (self.fault)(),
+            Fault::Status { .. }
+                | Fault::Redirect { .. }
+                | Fault::Reset
+                | Fault::ResetAfterRequestBody
+                | Fault::LoseAnswer
+        )
+    }
+
     /// Lets it happen from now on.
     pub(crate) fn last(&self, proxy: &Proxy) {
         proxy.fault(self.strikes, usize::MAX, (self.fault)());
