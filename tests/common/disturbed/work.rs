@@ -41,7 +41,12 @@ fn clear(ran: &Ran) {
 #[track_caller]
 fn ended_under_git(ran: &Ran) -> Ended {
     assert_eq!(ran.code, Some(0), "{ran:#?}");
-    if ran.told().is_empty() {
+    // How far it is, for who waits, is no complaint.
+    let is_progress = |line: &&str| {
+        let activities = ["Hashing", "Uploading", "Downloading", "Filling", "Verifying", "Asking"];
+        activities.iter().any(|activity| line.starts_with(&format!("git-lake: {activity} ")))
+    };
+    if ran.told().iter().all(is_progress) {
         return Ended::Done;
     }
     clear(ran);
