@@ -206,9 +206,12 @@ impl Site {
     /// Nothing that is owed was forgotten: a push makes all of it arrive.
     #[track_caller]
     pub(crate) fn settles(&self) {
-        let ran = self.run("git", &["lake", "push"]);
+        // A machine that has much to do is no trouble of the server.
+        let patient = ["-c", "lake.connectTimeout=30", "-c", "lake.stallTimeout=60", "lake"];
+        let patiently = |args: &[&str]| self.run("git", &[&patient, args].concat());
+        let ran = patiently(&["push"]);
         assert_eq!(ran.code, Some(0), "{ran:#?}");
-        let ran = self.run("git", &["lake", "status", "--all", "--check"]);
+        let ran = patiently(&["status", "--all", "--check"]);
         assert_eq!(ran.code, Some(0), "{ran:#?}");
     }
 
