@@ -99,7 +99,9 @@ fn an_old_receipt_does_not_stand_up_to_being_asked() {
     let (repo, _lake, mirror) = repo(&env);
     mirror.unmount();
     repo.git_fails(1, ["lake", "remote-remove", "work-lake", "--check"])
-        .says("of 2 items no other source holds it now");
+        .says("of 2 items no other source is sure to hold it now (a.bin, train/b.bin)")
+        .says(&format!("; Could not reach the lake `{}`: ", mirror.url()))
+        .says("; `git lake remote-add URL` names another lake first");
     // Without being asked, no lake is contacted, and what was proved counts.
     repo.git(["lake", "remote-remove", "work-lake"]).says("2 pointers changed");
 }

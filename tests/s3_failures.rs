@@ -1,5 +1,6 @@
 //! What a lake in a bucket says when the server does not do what it is asked.
 
+use std::io::Read as _;
 use std::time::{Duration, Instant};
 
 use git_lake::access::{Access, Keys};
@@ -10,7 +11,7 @@ use git_lake::lake::{
 };
 use git_lake::lake_url::{LakeUrl, ParseUrlError};
 
-use crate::common::s3::endpoint::{Endpoint, LIMITS, words};
+use crate::common::s3::endpoint::{Endpoint, LIMITS, PART_BYTES, words};
 use crate::common::s3::web::Web;
 use crate::common::s3::{Fault, KEY, Recorded, Rights, S3Server};
 
@@ -67,15 +68,24 @@ fn settings(error: &LakeError) -> String {
 fn a_server_that_asks_for_time_gets_it() {
     let server = S3Server::start();
     let lake = lake_on(&server);
-    let headers = vec![("retry-after", "7".to_owned())];
+    let headers = vec![("retry-after", "17".to_owned())];
     let (code, message) = ("SlowDown", "Please reduce your request rate.");
     server.fault(anything, 100, Fault::Status { status: 503, code, message, headers });
     for error in ask_everything(&lake) {
-        let seven = Duration::from_secs(7);
-        assert!(matches!(error, LakeError::Busy { after: Some(after), .. } if after == seven));
-        assert_eq!(error.retry(), Retry::After(seven));
+        let asked = Duration::from_secs(17);
+        assert!(matches!(error, LakeError::Busy { after: Some(after), .. } if after == asked));
+        assert_eq!(error.retry(), Retry::After(asked));
         assert!(error.concerns_lake());
         assert!(words(&error).contains("it is busy"));
+    }
+    // Nobody asked before that.
+    assert_eq!(server.take_requests().len(), 5);
+    server.heal();
+    for code in ["TooManyRequests", ""] {
+        for headers in [vec![("retry-after", "1".to_owned())], Vec::new()] {
+            server.fault(anything, 1, Fault::Status { status: 429, code, message, headers });
+            assert_eq!(lake.stat(Sample::new(b"first").name()).unwrap().unwrap().size, 5);
+        }
     }
 }
 
@@ -327,6 +337,59 @@ fn a_server_that_falls_silent_is_given_up_after_a_while() {
     let error = lake.stat(sample.name()).unwrap_err();
     assert!(matches!(error, LakeError::Unreachable { obstacle: Obstacle::Network(_), .. }));
     assert!(started.elapsed() < Duration::from_secs(5), "{:?}", started.elapsed());
+}
+
+#[test]
+fn an_answer_that_only_drips_is_given_up() {
+    let server = S3Server::start();
+    let sample = Sample::new(&[7; 5000]);
+    sample.put(&lake_on(&server)).unwrap();
+    let lake = Endpoint::of(&server).lake_with("lake", Endpoint::of(&server).access(), SHORT);
+    let read = || {
+        let mut bytes = Vec::new();
+        let mut content = lake.get(sample.name(), 0).unwrap();
+        content.reader.read_to_end(&mut bytes).map(|_| bytes)
+    };
+    let drip = Fault::Drip(1, Duration::from_millis(100));
+    server.fault(|request| request.operation == "GetObject", 100, drip);
+    server.take_requests();
+    let started = Instant::now();
+    let error = read().unwrap_err();
+    assert_eq!(error.to_string(), "Too little arrived for too long");
+    assert!(started.elapsed() < Duration::from_secs(10), "{:?}", started.elapsed());
+    // Each connection brought something, but never enough to go on like that.
+    assert_eq!(server.take_requests().len(), 3);
+    server.heal();
+    // What is slow, but not that slow, is waited for, far longer than nothing at all is.
+    server.fault(|_| true, 1, Fault::Drip(500, Duration::from_millis(100)));
+    let started = Instant::now();
+    assert_eq!(read().unwrap(), [7; 5000]);
+    assert!(started.elapsed() > SHORT.stall * 2);
+    assert_eq!(server.take_requests().len(), 1);
+}
+
+#[test]
+fn a_declaration_that_stands_still_does_not_keep_who_declares() {
+    let server = S3Server::start();
+    let lake = Endpoint::of(&server).lake_with("lake", Endpoint::of(&server).access(), SHORT);
+    lake.declare(None, Creation::IfParentExists).unwrap();
+    server.set_tags("lake", &[]);
+    server.fault(|request| request.operation == "GetObject", 100, Fault::Hang(3));
+    let started = Instant::now();
+    lake.declare(None, Creation::IfParentExists).unwrap();
+    assert!(started.elapsed() < Duration::from_secs(10), "{:?}", started.elapsed());
+}
+
+#[test]
+fn a_part_that_was_not_confirmed_is_not_taken_for_sent() {
+    let server = S3Server::start();
+    let lake = lake_on(&server);
+    let sample = Sample::new(&vec![7; PART_BYTES + 1]);
+    server.fault(|request| request.operation == "UploadPart", 1, Fault::Without("etag"));
+    let error = sample.put(&lake).unwrap_err();
+    assert_eq!(error.retry(), Retry::Soon);
+    assert!(words(&error).ends_with("A part was answered as if it were none"), "{error:?}");
+    assert_eq!(sample.put(&lake).unwrap(), Put::Created);
 }
 
 #[test]

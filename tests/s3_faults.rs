@@ -2,6 +2,7 @@
 
 #![expect(clippy::result_large_err, reason = "the errors are the client's, and it is a test")]
 
+use std::io::{Read as _, Write as _};
 use std::time::Duration;
 
 use aws_sdk_s3::Client;
@@ -9,6 +10,8 @@ use aws_sdk_s3::error::{ProvideErrorMetadata as _, SdkError};
 use aws_sdk_s3::operation::get_object::GetObjectError;
 
 use crate::common::s3::client::{bytes, client, client_with, failed, failure, run};
+use crate::common::s3::endpoint::Endpoint;
+use crate::common::s3::proxy::Proxy;
 use crate::common::s3::{Fault, KEY, Recorded, S3Server};
 
 fn anything(_: &Recorded) -> bool {
@@ -74,22 +77,76 @@ fn every_fault_is_met_as_often_as_said() {
     whole(get());
 }
 
+/// Asks for an object of a bucket that everybody may read; returns head and body as they come.
+fn raw(host: &str, method: &str) -> (String, Vec<u8>) {
+    let mut stream = std::net::TcpStream::connect(host).unwrap();
+    let request = format!("{method} /lake/a HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).unwrap();
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).unwrap();
+    let head = answer.windows(4).position(|bytes| bytes == b"\r\n\r\n").unwrap() + 4;
+    let body = answer.split_off(head);
+    (String::from_utf8(answer).unwrap().to_lowercase(), body)
+}
+
 #[test]
 fn a_cut_answer_ends_after_the_bytes_said() {
-    use std::io::{Read as _, Write as _};
-
     let server = S3Server::start();
     server.set_behaviour(|it| it.public_read = true);
     server.plant("lake", "a", &vec![b'x'; 100_000], false);
     server.fault(anything, 1, Fault::Truncate(70_000));
-    let mut stream = std::net::TcpStream::connect(server.host()).unwrap();
-    stream.write_all(b"GET /lake/a HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
-    let mut answer = Vec::new();
-    stream.read_to_end(&mut answer).unwrap();
-    let head = answer.windows(4).position(|bytes| bytes == b"\r\n\r\n").unwrap() + 4;
-    let text = String::from_utf8_lossy(&answer[..head]).to_lowercase();
-    assert!(text.contains("content-length: 100000"), "{text}");
-    assert_eq!(answer.len() - head, 70_000);
+    let (head, body) = raw(&server.host(), "GET");
+    assert!(head.contains("content-length: 100000"), "{head}");
+    assert_eq!(body.len(), 70_000);
+}
+
+#[test]
+fn a_proxy_passes_requests_on_and_spoils_them_as_the_server_does() {
+    let server = S3Server::start();
+    let proxy = Proxy::to(&server.host());
+    let through = Endpoint { host: proxy.host(), keys: Endpoint::of(&server).keys };
+    let content = vec![b'x'; 6 << 20];
+    through.put("lake", "a b", &content);
+    assert_eq!(through.get("lake", "a b").unwrap(), content);
+    assert_eq!(through.get("lake", "missing"), None);
+    assert_eq!(proxy.take_requests().len(), server.take_requests().len());
+
+    server.set_behaviour(|it| it.public_read = true);
+    server.plant("lake", "a", b"0123456789", false);
+    for host in [proxy.host(), server.host()] {
+        let spoilt = |fault, method| {
+            match host == proxy.host() {
+                true => proxy.fault(anything, 1, fault),
+                false => server.fault(anything, 1, fault),
+            }
+            raw(&host, method)
+        };
+        for (more, told, sent) in [(3, 13, "0123456789"), (-3, 7, "0123456")] {
+            let length = format!("content-length: {told}\r\n");
+            let (head, body) = spoilt(Fault::Length(more), "GET");
+            assert!(head.contains(&length) && body == sent.as_bytes(), "{head}");
+            let (head, body) = spoilt(Fault::Length(more), "HEAD");
+            assert!(head.contains(&length) && body.is_empty(), "{head}");
+        }
+        let pause = Duration::from_millis(1);
+        assert_eq!(spoilt(Fault::Drip(3, pause), "GET").1, b"0123456789");
+        assert!(raw(&host, "GET").0.contains("etag: "));
+        assert!(!spoilt(Fault::Without("etag"), "GET").0.contains("etag: "));
+        assert!(spoilt(Fault::Header("etag", "x"), "GET").0.contains("etag: x"));
+    }
+
+    proxy.take_requests();
+    server.take_requests();
+    proxy.fault(anything, 9, Fault::ResetInRequestBody(1 << 20));
+    let put = through.client().put_object().bucket("lake").key("b");
+    assert_eq!(failure(run(put.body(bytes(&content)).send())), failed(0, ""));
+    let received = proxy.take_requests()[0].body_bytes;
+    assert!((1 << 20..content.len() as u64).contains(&received), "{received}");
+    assert!(server.requests().is_empty());
+    drop(server);
+    proxy.heal();
+    let get = through.client().get_object().bucket("lake").key("a");
+    assert_eq!(failure(run(get.send())), failed(0, ""));
 }
 
 #[test]

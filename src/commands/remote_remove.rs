@@ -143,11 +143,15 @@ fn refuse_unproven(plan: &Plan, was_asked: bool) -> Result<(), Error> {
     }
     let paths: Vec<&RepoPath> = plan.unproven.iter().collect();
     let (why, hint) = match was_asked {
-        true => ("holds it now", "`git lake remote-add URL` names another lake first"),
+        true if plan.doubts.is_empty() => {
+            ("holds it now", "`git lake remote-add URL` names another lake first")
+        }
+        true => ("is sure to hold it now", "`git lake remote-add URL` names another lake first"),
         false => ("is known to hold it", "`--check` asks the lakes now"),
     };
+    let doubts: String = plan.doubts.values().map(|doubt| format!("; {doubt}")).collect();
     Err(Error::Refused(format!(
-        "Nothing was changed: of {} no other source {why} ({}); {hint}, `--force` removes the source all the same",
+        "Nothing was changed: of {} no other source {why} ({}){doubts}; {hint}, `--force` removes the source all the same",
         counted(count, "item", "items"),
         shown(&paths),
     )))

@@ -11,23 +11,23 @@ pub mod env;
 pub mod file;
 pub mod hosts;
 pub mod patterns;
+mod reader;
 pub mod routes;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use file::{Remote, Settings};
 use patterns::{PatternError, Patterns};
+use reader::Reader;
 
 use crate::lake_url::host::Host;
-use crate::lake_url::typed::without_secrets;
 
 /// Objects above this many bytes do not go through git's pipe where that can be avoided.
 const DEFAULT_INBAND_LIMIT: u64 = 4 << 20;
-const MAX_JOBS: usize = 256;
-/// Large objects go to a bucket in parts of this many bytes; S3 takes parts of 5 MiB to 5 GiB.
+/// Large objects go to a bucket in parts of this many bytes.
 const DEFAULT_PART_SIZE: u64 = 8 << 20;
-const PART_SIZES: std::ops::RangeInclusive<u64> = 5 << 20..=5 << 30;
 
 /// When uploads happen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -94,6 +94,10 @@ pub struct Config {
     pub instance_role: bool,
     /// `lake.partSize`, in bytes.
     pub part_size: u64,
+    /// `lake.connectTimeout`: how long a connection to a server may take to be made.
+    pub connect_timeout: Option<Duration>,
+    /// `lake.stallTimeout`: how long nothing may arrive from a server.
+    pub stall_timeout: Option<Duration>,
     /// `lake.<name>.secure|region|profile` and `lake.<host:port>.secure|region|profile`: this
     /// user's own options, by name in lower case. Those in the settings stay in [`Self::remotes`].
     pub server_options: BTreeMap<String, ServerOptions>,
@@ -153,7 +157,7 @@ impl Config {
     ///
     /// Commands make the first warning an error; the filter and hooks print them.
     pub fn resolve(settings: &Settings, git: &dyn GitConfig) -> (Self, Warnings) {
-        let mut reader = Reader { git, warnings: Vec::new() };
+        let mut reader = Reader::new(git);
         let mut remotes = settings.remotes.clone();
         let mut preferred = Vec::new();
         remotes.retain(|remote| {
@@ -194,159 +198,11 @@ impl Config {
             trust_loopback: reader.flag("lake.trustLoopback").unwrap_or(true),
             instance_role: reader.flag("lake.instanceRole").unwrap_or(false),
             part_size: reader.part_size().unwrap_or(DEFAULT_PART_SIZE),
+            connect_timeout: reader.seconds("lake.connectTimeout"),
+            stall_timeout: reader.seconds("lake.stallTimeout"),
             server_options: reader.server_options(),
         };
         (config, reader.warnings)
-    }
-}
-
-/// Reads keys of git's configuration and collects what is wrong with them.
-struct Reader<'a> {
-    git: &'a dyn GitConfig,
-    warnings: Warnings,
-}
-
-impl Reader<'_> {
-    fn wrong<T>(&mut self, key: &str, value: String, expected: &'static str) -> Option<T> {
-        self.warnings.push(Error::Value { key: key.to_owned(), value, expected });
-        None
-    }
-
-    fn flag(&mut self, key: &str) -> Option<bool> {
-        let value = self.git.string(key)?;
-        match value.to_ascii_lowercase().as_str() {
-            "true" | "yes" | "on" | "1" => Some(true),
-            "false" | "no" | "off" | "0" | "" => Some(false),
-            _ => self.wrong(key, value, "true or false"),
-        }
-    }
-
-    fn choice<T: Copy>(
-        &mut self,
-        key: &str,
-        choices: &[(&str, T)],
-        expected: &'static str,
-    ) -> Option<T> {
-        let value = self.git.string(key)?;
-        match choices.iter().find(|choice| choice.0 == value) {
-            Some(choice) => Some(choice.1),
-            None => self.wrong(key, value, expected),
-        }
-    }
-
-    /// A number of bytes, with git's suffixes `k`, `m` and `g`.
-    fn size(&mut self, key: &str) -> Option<u64> {
-        let value = self.git.string(key)?;
-        let lower = value.to_ascii_lowercase();
-        let (digits, shift) = match lower.chars().last() {
-            Some('k') => (&lower[..lower.len() - 1], 10),
-            Some('m') => (&lower[..lower.len() - 1], 20),
-            Some('g') => (&lower[..lower.len() - 1], 30),
-            _ => (&*lower, 0),
-        };
-        let size = digits.parse::<u64>().ok().and_then(|number| number.checked_mul(1 << shift));
-        size.or_else(|| self.wrong(key, value, "a number of bytes, or one with k, m or g"))
-    }
-
-    fn jobs(&mut self) -> Option<usize> {
-        let value = self.git.string("lake.jobs")?;
-        let jobs = value.parse().ok().filter(|jobs| (1..=MAX_JOBS).contains(jobs));
-        jobs.or_else(|| self.wrong("lake.jobs", value, "a number from 1 to 256"))
-    }
-
-    fn min_copies(&mut self) -> Option<usize> {
-        let value = self.git.string("lake.minCopies")?;
-        let copies = value.parse().ok().filter(|copies| *copies >= 1);
-        copies.or_else(|| self.wrong("lake.minCopies", value, "a number from 1 on"))
-    }
-
-    fn storage(&mut self) -> Option<PathBuf> {
-        let key = "lake.storage";
-        let path = self.git.path(key).filter(|path| !path.as_os_str().is_empty())?;
-        match path.is_absolute() {
-            true => Some(path),
-            false => self.wrong(key, path.display().to_string(), "an absolute path"),
-        }
-    }
-
-    fn part_size(&mut self) -> Option<u64> {
-        let key = "lake.partSize";
-        let size = self.size(key)?;
-        match PART_SIZES.contains(&size) {
-            true => Some(size),
-            false => self.wrong(key, self.git.string(key)?, "a size from 5m to 5g"),
-        }
-    }
-
-    fn hosts(&mut self, key: &str) -> Vec<Host> {
-        let mut hosts = Vec::new();
-        for value in self.git.strings(key) {
-            match Host::parse(value.trim()) {
-                Ok(host) => hosts.push(host),
-                Err(_) => drop(self.wrong::<()>(key, value, "a host with an optional port")),
-            }
-        }
-        hosts
-    }
-
-    fn server_options(&mut self) -> BTreeMap<String, ServerOptions> {
-        let mut found = BTreeMap::new();
-        for name in self.git.subsections("lake") {
-            let key = |option: &str| format!("lake.{name}.{option}");
-            let options = ServerOptions {
-                secure: self.flag(&key("secure")),
-                region: self.git.string(&key("region")).filter(|region| !region.is_empty()),
-                profile: self.git.string(&key("profile")).filter(|profile| !profile.is_empty()),
-            };
-            if options != ServerOptions::default() {
-                found.insert(name.to_ascii_lowercase(), options);
-            }
-        }
-        found
-    }
-
-    fn patterns(&mut self, key: &'static str) -> Option<Patterns> {
-        let values = self.git.strings(key);
-        let list = values.iter().flat_map(|value| value.split(',')).map(str::trim);
-        let list: Vec<&str> = list.filter(|pattern| !pattern.is_empty()).collect();
-        match Patterns::new(&list) {
-            Ok(patterns) => Some(patterns),
-            Err(source) => {
-                self.warnings.push(Error::Pattern { key, source });
-                None
-            }
-        }
-    }
-
-    /// Remotes that only this clone knows: `lake.<name>.url`, to read from.
-    fn configured_remotes(&mut self, known: &[Remote]) -> Vec<Remote> {
-        let mut remotes = Vec::new();
-        for name in self.git.subsections("lake") {
-            let key = format!("lake.{name}.url");
-            let Some(value) = self.git.string(&key) else {
-                continue;
-            };
-            match crate::lake_url::LakeUrl::parse(&value) {
-                Ok(url) if known.iter().any(|remote| remote.url == url) => {}
-                Ok(url) => remotes.push(Remote { upload: false, ..Remote::new(name, url) }),
-                Err(_) => {
-                    let _: Option<()> = self.wrong(
-                        &key,
-                        without_secrets(&value).to_owned(),
-                        "the address of a lake",
-                    );
-                }
-            }
-        }
-        remotes
-    }
-
-    fn instead_of(&self) -> Vec<(String, String)> {
-        let pairs = self.git.subsections("url").into_iter().flat_map(|base| {
-            let prefixes = self.git.strings(&format!("url.{base}.insteadOf"));
-            prefixes.into_iter().map(move |prefix| (prefix, base.clone()))
-        });
-        pairs.collect()
     }
 }
 
@@ -437,6 +293,8 @@ pub(crate) mod tests {
                 ("lake.trustedHost", "Minio.example.com:9000\nb a d"),
                 ("lake.trustLoopback", "false"),
                 ("lake.partSize", "16m"),
+                ("lake.stallTimeout", "90"),
+                ("lake.connectTimeout", "0"),
                 ("lake.minio.example.com:9000.secure", "false"),
                 ("lake.minio.example.com:9000.profile", "lab"),
             ],
@@ -447,8 +305,13 @@ pub(crate) mod tests {
         assert_eq!((options.secure, options.profile.as_deref()), (Some(false), Some("lab")));
         assert_eq!(
             warnings.iter().map(ToString::to_string).collect::<Vec<_>>(),
-            ["git config `lake.trustedHost` is `b a d`; it should be a host with an optional port"]
+            [
+                "git config `lake.trustedHost` is `b a d`; it should be a host with an optional port",
+                "git config `lake.connectTimeout` is `0`; it should be a number of seconds from 1 to 3600"
+            ]
         );
+        assert_eq!(config.stall_timeout, Some(Duration::from_secs(90)));
+        assert_eq!(config.connect_timeout, None);
         for (size, said) in [("4m", "a size from 5m to 5g"), ("6g", "a size from 5m to 5g")] {
             let (config, warnings) = resolve("version = 1\n", &[("lake.partSize", size)]);
             assert_eq!(config.part_size, DEFAULT_PART_SIZE);

@@ -37,10 +37,12 @@ pub enum Call {
     Replace,
     /// Declaring.
     Declare,
+    /// Making sure that the lake can be written to.
+    CheckWritable,
 }
 
 impl Call {
-    const COUNT: usize = Self::Declare as usize + 1;
+    const COUNT: usize = Self::CheckWritable as usize + 1;
 }
 
 /// Which calls of a kind a fault strikes, counted from 1.
@@ -298,7 +300,7 @@ impl AdminLake for FaultyLake {
     }
 
     fn check_writable(&self) -> Result<(), LakeError> {
-        self.inner.check_writable()
+        self.call(Call::CheckWritable, || self.inner.check_writable())
     }
 
     fn replace(&self, upload: &Upload<'_>, observer: &dyn Observer) -> Result<Replaced, LakeError> {

@@ -1,6 +1,6 @@
 //! Taking sources out of pointers. Nothing in a lake is touched.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use super::Item;
 use super::only::is_shared;
@@ -9,6 +9,7 @@ use crate::fs::PathError;
 use crate::lake_url::{LakeUrl, SourceUrl};
 use crate::repo_path::RepoPath;
 use crate::transfer::presence::{Answer, Questions};
+use crate::transfer::upload::Failure;
 use crate::workspace::Workspace;
 
 /// What must be known of the sources that remain.
@@ -29,6 +30,8 @@ pub struct Plan {
     pub changes: Vec<Change>,
     /// Items of which no source would remain that is known to hold the object.
     pub unproven: Vec<RepoPath>,
+    /// Why lakes could not tell what they hold.
+    pub doubts: BTreeMap<LakeUrl, String>,
     /// How many objects in the lakes no pointer of the index would name any more.
     pub unreferenced: usize,
 }
@@ -74,7 +77,15 @@ pub fn plan(
         let mut is_proved = proof == Proof::Nothing;
         for source in sources.iter().filter(|source| is_shared(site, &source.lake)) {
             is_proved |= match proof {
-                Proof::Now => matches!(answers.get(source), Some(Answer::Held(_))),
+                Proof::Now => match answers.get(source) {
+                    Some(Answer::Held(_)) => true,
+                    Some(Answer::Unknown(error)) => {
+                        let why = || Failure::from(error.clone()).cause();
+                        plan.doubts.entry(source.lake.clone()).or_insert_with(why);
+                        false
+                    }
+                    _ => false,
+                },
                 _ => site.receipts.get(source)?.is_some_and(|it| it.size == item.pointer.size()),
             };
         }

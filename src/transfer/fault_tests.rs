@@ -1,6 +1,7 @@
 //! Many objects through lakes that fail now and then in every way there is, or for good in the middle.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,8 +12,9 @@ use super::upload::{Job, Origin};
 use super::*;
 use crate::digest::HashName;
 use crate::lake::faulty::{Call, Fault, FaultyLake, Turn};
+use crate::lake::folder::FolderLake;
 use crate::lake::memory::MemoryLake;
-use crate::lake::{LakeError, Obstacle, ReadLake as _};
+use crate::lake::{AdminLake, Creation, LakeError, Obstacle, ReadLake as _};
 use crate::lake_url::{LakeUrl, SourceUrl};
 use crate::object_name::ObjectName;
 use crate::oid::Oid;
@@ -20,6 +22,8 @@ use crate::repo_path::RepoPath;
 use crate::store::receipts::Receipts;
 
 const SMALL: usize = 10_000;
+/// Small objects where each is synced.
+const FEW: usize = 1000;
 const LARGE: usize = 10;
 
 /// Numbers that look random and are the same each time.
@@ -34,10 +38,15 @@ impl Numbers {
     }
 }
 
+/// Makes a lake of this name, in this folder if it needs one.
+type Make = fn(&Path, &str) -> (LakeUrl, Arc<dyn AdminLake>);
+
 struct Case {
     dir: tempfile::TempDir,
     contents: BTreeMap<Oid, Vec<u8>>,
     lakes: BTreeMap<LakeUrl, Arc<FaultyLake>>,
+    /// How many objects are not large.
+    small: usize,
 }
 
 fn source(lake: &LakeUrl, oid: Oid) -> SourceUrl {
@@ -45,22 +54,40 @@ fn source(lake: &LakeUrl, oid: Oid) -> SourceUrl {
 }
 
 impl Case {
-    fn new() -> Self {
+    /// Two lakes in memory, where nothing costs time.
+    fn in_memory() -> Self {
+        Self::new(SMALL, |_, name| {
+            let url = LakeUrl::parse(&format!("s3://memory/{name}")).expect("an address");
+            (url.clone(), Arc::new(MemoryLake::declared(url, HashName::Sha256)))
+        })
+    }
+
+    /// Two folders.
+    fn in_folders() -> Self {
+        Self::new(FEW, |dir, name| {
+            let folder = dir.join(name);
+            let url = LakeUrl::from_folder(&folder).expect("an address");
+            let lake = FolderLake::new(url.clone(), folder);
+            lake.declare(None, Creation::IfParentExists).expect("declares");
+            (url, Arc::new(lake))
+        })
+    }
+
+    fn new(small: usize, make: Make) -> Self {
         let mut numbers = Numbers(42);
-        let sizes = (0..SMALL).map(|at| 8 + at % 500).chain((0..LARGE).map(|at| (3 << 20) + at));
+        let sizes = (0..small).map(|at| 8 + at % 500).chain((0..LARGE).map(|at| (3 << 20) + at));
         let contents = sizes.map(|size| {
             let mut bytes = vec![at_most_byte(size); size];
             bytes[..8].copy_from_slice(&numbers.next().to_le_bytes());
             (Oid::of(&bytes), bytes)
         });
-        let urls = ["s3://memory/one", "s3://memory/two"];
-        let lakes = urls.map(|url| {
-            let url = LakeUrl::parse(url).expect("an address");
-            let lake = MemoryLake::declared(url.clone(), HashName::Sha256);
-            (url, Arc::new(FaultyLake::new(Arc::new(lake))))
-        });
+        let contents = contents.collect();
         let dir = tempfile::tempdir().expect("a folder");
-        Self { dir, contents: contents.collect(), lakes: BTreeMap::from(lakes) }
+        let lakes = ["one", "two"].map(|name| {
+            let (url, lake) = make(dir.path(), name);
+            (url, Arc::new(FaultyLake::new(lake)))
+        });
+        Self { dir, contents, lakes: BTreeMap::from(lakes), small }
     }
 
     /// What a new process would work with, on the store of this name.
@@ -98,7 +125,7 @@ impl Case {
                 Fault::BreakAt(3),
                 Fault::FlipBitAt(4),
             ];
-            for turn in 0..SMALL as u64 / 100 {
+            for turn in 0..self.small as u64 / 100 {
                 let fault = &faults[(numbers.next() % faults.len() as u64) as usize];
                 lake.inject(call, Turn::Nth(turn * 100 + 1 + numbers.next() % 100), fault.clone());
             }
@@ -178,7 +205,15 @@ fn at_most_byte(size: usize) -> u8 {
 
 #[test]
 fn objects_that_meet_every_fault_arrive_in_the_end() {
-    let case = Case::new();
+    arrive_in_the_end(&Case::in_memory());
+}
+
+#[test]
+fn objects_of_folders_that_meet_every_fault_arrive_in_the_end() {
+    arrive_in_the_end(&Case::in_folders());
+}
+
+fn arrive_in_the_end(case: &Case) {
     let jobs = case.jobs(&case.process("up"));
     case.disturb(Call::Put);
     let processes = case.upload_all(jobs);
@@ -190,7 +225,7 @@ fn objects_that_meet_every_fault_arrive_in_the_end() {
 
 #[test]
 fn of_two_lakes_the_one_that_dies_in_the_middle_costs_nothing_but_its_own_uploads() {
-    let case = Case::new();
+    let case = Case::in_memory();
     let jobs = case.jobs(&case.process("up"));
     let dead = case.end_one(Call::Put, 5000);
     let report = case.process("up").upload(jobs);

@@ -28,7 +28,12 @@ impl Reach {
     ) -> Arc<Self> {
         let asked = Arc::clone(hosts);
         let access = Box::new(move |location: &LakeUrl| asked.access_to(location));
-        let limits = Limits { part_bytes: config.part_size, ..Limits::default() };
+        let usual = Limits::default();
+        let limits = Limits {
+            part_bytes: config.part_size,
+            connect: config.connect_timeout.unwrap_or(usual.connect),
+            stall: config.stall_timeout.unwrap_or(usual.stall),
+        };
         let opener = Opener::new(access, notes, limits).stopped_by(cancel.flag());
         Arc::new(Self { hosts: Arc::clone(hosts), opener, config: config.clone() })
     }

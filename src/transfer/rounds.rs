@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use super::Transfer;
 use super::download::{Failure, SourceFailure};
 use super::pacing::Outcome;
-use crate::lake::{LakeError, Retry};
+use crate::lake::{LakeError, Obstacle, Retry};
 use crate::lake_url::SourceUrl;
 
 /// Why one attempt failed: go on with the next source, or stop.
@@ -135,9 +135,18 @@ impl Transfer {
     /// Notes how well the lakes are that did not help in the end.
     fn note_failures(&self, candidates: &[SourceUrl], failures: &Failures) {
         for (at, failure) in failures {
-            if let SourceFailure::Lake(error) = failure {
-                self.lakes.at(&candidates[*at].lake).note::<()>(&Err(error.clone()));
-            }
+            let lake = &candidates[*at].lake;
+            let error = match failure {
+                SourceFailure::Lake(error) => error.clone(),
+                // Of a server it is no property of the object that all connections broke. A file of a
+                // folder may lie on a bad sector.
+                SourceFailure::Broken { reason, .. } if lake.bucket().is_some() => {
+                    let obstacle = Obstacle::Network(reason.as_str().into());
+                    LakeError::Unreachable { url: lake.clone(), obstacle }
+                }
+                SourceFailure::Broken { .. } | SourceFailure::WrongBytes(_) => continue,
+            };
+            self.lakes.at(lake).note::<()>(&Err(error));
         }
     }
 }

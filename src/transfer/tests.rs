@@ -276,6 +276,20 @@ fn two_lakes(contents: &[Vec<u8>]) -> (Site, [LakeUrl; 2], Arc<FaultyLake>) {
 }
 
 #[test]
+fn a_server_whose_answers_all_break_off_is_given_up() {
+    let contents: Vec<Vec<u8>> = (0..8u32).map(|at| at.to_le_bytes().to_vec()).collect();
+    let (mut site, [one, _], faulty) = two_lakes(&contents);
+    site.transfer.retry.first_wait = std::time::Duration::from_millis(1);
+    faulty.inject(Call::Get, Turn::From(1), Fault::BreakAt(2));
+    for content in &contents {
+        let wanted = site.wanted(content, &[&one]);
+        site.transfer.download(&wanted).expect_err("no connection holds");
+    }
+    // Three objects, each in four rounds.
+    assert_eq!(faulty.count(Call::Get), 12);
+}
+
+#[test]
 fn a_source_that_takes_far_longer_than_usual_is_overtaken_by_another() {
     let contents: Vec<Vec<u8>> = (0..22u32).map(|at| at.to_le_bytes().to_vec()).collect();
     let (site, [one, two], faulty) = two_lakes(&contents);

@@ -1,6 +1,7 @@
 //! Surroundings for tests: a temporary folder with a home, repositories and lakes.
 
 pub(crate) mod dataset;
+pub(crate) mod disturbed;
 mod lake;
 pub(crate) mod orphans;
 mod ran;

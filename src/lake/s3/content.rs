@@ -8,6 +8,7 @@
 use std::collections::VecDeque;
 use std::io::{self, Read};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use aws_sdk_s3::operation::get_object::GetObjectOutput;
 use aws_sdk_s3::primitives::ByteStream;
@@ -17,7 +18,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use super::failure::{Doing, Refusal, Trouble};
 use super::host::Host;
 use super::runtime::{self, block_on};
-use super::{S3Lake, budget};
+use super::{Limits, S3Lake, budget};
 use crate::lake::{LakeError, ObjectContent};
 use crate::object_name::ObjectName;
 
@@ -25,6 +26,10 @@ use crate::object_name::ObjectName;
 const RANGES_AT_ONCE: usize = 4;
 /// How often a range goes on after its connection broke.
 const ATTEMPTS: u32 = 3;
+/// A connection that brought so much was worth it, however it ended: attempts are counted anew.
+const WORTH_BYTES: u64 = 256 << 10;
+/// Slowest answer that is not given up, in bytes a second.
+const SLOWEST_BYTES: f64 = 1024.0;
 
 /// Opens an object; see [`crate::lake::ReadLake::get`].
 pub(super) fn get(lake: &S3Lake, name: &ObjectName, from: u64) -> Result<ObjectContent, LakeError> {
@@ -61,11 +66,12 @@ pub(super) fn get(lake: &S3Lake, name: &ObjectName, from: u64) -> Result<ObjectC
     let etag = output.e_tag().map(Box::<str>::from);
     let first = Piecewise {
         object: Arc::clone(&object),
-        body: Some(output.body),
+        body: Some(Body::of(output.body, lake.server.limits)),
         at: answer.first,
         end: answer.end,
         skip: from.saturating_sub(answer.first),
         etag: etag.clone(),
+        attempts: 0,
     };
     let reader = Ranges {
         object,
@@ -91,7 +97,8 @@ pub(super) fn get_first(
     let object = Arc::new(Object { host, bucket, key });
     let opened = block_on(object.ask(0, count.max(1) - 1, None)).and_then(|output| {
         let answer = Answer::of(&output, 0)?;
-        Ok((answer, output.body))
+        let body = Body::of(output.body, lake.server.limits);
+        Ok((answer, body))
     });
     let (Answer { end, size, .. }, body) =
         opened.map_err(|trouble| lake.error(trouble, Doing::Reading(name)))?;
@@ -102,6 +109,7 @@ pub(super) fn get_first(
         end,
         skip: 0,
         etag: None,
+        attempts: 0,
     };
     let reader = Ranges {
         object,
@@ -178,19 +186,60 @@ fn parse_range(text: &str) -> Option<Answer> {
 /// One range of an object, read piece by piece; a connection that breaks is made again.
 struct Piecewise {
     object: Arc<Object>,
-    body: Option<ByteStream>,
+    body: Option<Body>,
     /// The next byte to arrive.
     at: u64,
     end: u64,
     /// Bytes that come although they were not asked for.
     skip: u64,
     etag: Option<Box<str>>,
+    /// Connections that broke before they had brought much. Counting them for each piece would let a
+    /// server go on forever, a byte at a time.
+    attempts: u32,
+}
+
+/// The rest of an answer.
+struct Body {
+    stream: ByteStream,
+    /// How much longer it may be waited for. What arrives adds to it, so that only an answer that is
+    /// too slow for a while uses it up.
+    patience: Duration,
+    longest_patience: Duration,
+    arrived: u64,
+}
+
+impl Body {
+    fn of(stream: ByteStream, limits: Limits) -> Self {
+        let patience = limits.stall * 2;
+        Self { stream, patience, longest_patience: patience, arrived: 0 }
+    }
+
+    /// Returns the next bytes; `None` at the end.
+    async fn next(&mut self, host: &Host) -> Result<Option<Bytes>, Trouble> {
+        let begun = Instant::now();
+        let next = tokio::time::timeout(host.limits.stall.min(self.patience), self.stream.next());
+        let next = host.unless_stopped(next).await?;
+        self.patience = self.patience.saturating_sub(begun.elapsed());
+        match next {
+            Ok(Some(Ok(bytes))) => {
+                self.arrived += bytes.len() as u64;
+                let earned = Duration::from_secs_f64(bytes.len() as f64 / SLOWEST_BYTES);
+                self.patience = (self.patience + earned).min(self.longest_patience);
+                Ok(Some(bytes))
+            }
+            Ok(Some(Err(error))) => Err(Trouble::Network(super::failure::deepest(&error).into())),
+            Ok(None) => Ok(None),
+            Err(_) if self.patience.is_zero() => {
+                Err(Trouble::Network("Too little arrived for too long".into()))
+            }
+            Err(_) => Err(Trouble::Network("Nothing arrived for too long".into())),
+        }
+    }
 }
 
 impl Piecewise {
     /// Returns the next bytes; `None` at the end of the range.
     async fn next(&mut self) -> io::Result<Option<Bytes>> {
-        let mut attempts = 0;
         while self.at < self.end {
             let trouble = match self.read().await {
                 Ok(mut bytes) => {
@@ -205,10 +254,13 @@ impl Piecewise {
                 }
                 Err(trouble) => trouble,
             };
-            self.body = None;
-            attempts += 1;
+            let ended = self.body.take();
+            if ended.is_some_and(|body| body.arrived >= WORTH_BYTES) {
+                self.attempts = 0;
+            }
+            self.attempts += 1;
             let may_pass = matches!(trouble, Trouble::Network(_));
-            if attempts >= ATTEMPTS || !may_pass {
+            if self.attempts >= ATTEMPTS || !may_pass {
                 return Err(io::Error::other(match trouble {
                     Trouble::Network(text) | Trouble::Settings(text) | Trouble::Keys(text) => {
                         String::from(text)
@@ -233,16 +285,13 @@ impl Piecewise {
                 // A server that knows no ranges begins anew.
                 self.skip += self.at - answer.first;
                 self.at = answer.first;
-                self.body.insert(output.body)
+                self.body.insert(Body::of(output.body, self.object.host.limits))
             }
         };
-        let next = tokio::time::timeout(self.object.host.limits.stall, body.next());
-        match self.object.host.unless_stopped(next).await? {
-            Ok(Some(Ok(bytes))) if bytes.len() as u64 <= self.end - self.at => Ok(bytes),
-            Ok(Some(Ok(_))) => Err(Trouble::Network("More bytes came than announced".into())),
-            Ok(Some(Err(error))) => Err(Trouble::Network(super::failure::deepest(&error).into())),
-            Ok(None) => Err(Trouble::Network("The connection ended too early".into())),
-            Err(_) => Err(Trouble::Network("Nothing arrived for too long".into())),
+        match body.next(&self.object.host).await? {
+            Some(bytes) if bytes.len() as u64 <= self.end - self.at => Ok(bytes),
+            Some(_) => Err(Trouble::Network("More bytes came than announced".into())),
+            None => Err(Trouble::Network("The connection ended too early".into())),
         }
     }
 }
@@ -292,7 +341,7 @@ impl Ranges {
         let end = self.next.saturating_add(self.part).min(self.size);
         let at = std::mem::replace(&mut self.next, end);
         let (object, etag) = (Arc::clone(&self.object), self.etag.clone());
-        Piecewise { object, body: None, at, end, skip: 0, etag }
+        Piecewise { object, body: None, at, end, skip: 0, etag, attempts: 0 }
     }
 
     fn fill(&mut self) -> io::Result<()> {

@@ -290,15 +290,18 @@ fn refusal(raw: &HttpResponse, code: &str, message: &str) -> Refusal {
         status,
         code: if code == status.to_string() { "".into() } else { code.into() },
         message: message.chars().take(MAX_MESSAGE_CHARS).collect::<String>().into(),
-        retry_after: header("retry-after")
-            .and_then(|text| text.parse().ok())
-            .map(Duration::from_secs),
+        retry_after: retry_after(raw),
         region: header("x-amz-bucket-region").or_else(|| element(&body, "Region").map(Box::from)),
         location: header("location"),
         date: header("date"),
         asked: Box::default(),
         had_wrong_keys: false,
     }
+}
+
+/// Returns for how long the server wants to be left alone, where it says so in seconds.
+pub(super) fn retry_after(raw: &HttpResponse) -> Option<Duration> {
+    raw.headers().get("retry-after")?.parse().ok().map(Duration::from_secs)
 }
 
 /// Returns the text of the first element of this name; enough for the flat errors of S3.

@@ -21,13 +21,14 @@ use aws_sdk_s3::config::{
 };
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_smithy_runtime_api::client::interceptors::context::InterceptorContext;
+use aws_smithy_runtime_api::client::retries::ErrorKind;
 use aws_smithy_runtime_api::client::retries::classifiers::{
     ClassifyRetry, RetryAction, RetryClassifierPriority,
 };
 use tokio::sync::Mutex;
 
 use super::Limits;
-use super::failure::{NOT_HTTPS, Refusal, Trouble};
+use super::failure::{NOT_HTTPS, Refusal, Trouble, retry_after};
 use super::http;
 use super::keys::{self, Found};
 use crate::access::{Access, quoted};
@@ -36,6 +37,8 @@ use crate::lake_url::host::aws_endpoint;
 /// Attempts for one request; those after the first wait for a growing, random time.
 const ATTEMPTS: u32 = 3;
 const FIRST_BACKOFF: Duration = Duration::from_millis(250);
+/// A server that asks for more time than this is left alone here; whoever has other work comes back.
+const LONGEST_WAIT: Duration = Duration::from_secs(10);
 /// How often who waits for a server looks if somebody asked to stop.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// Servers that have no regions take this one.
@@ -313,6 +316,7 @@ impl Host {
             .http_client(pool.map_err(Trouble::Settings)?)
             .retry_config(retries)
             .retry_classifier(FirstContact(Arc::clone(&self.is_alive)))
+            .retry_classifier(AskedForTime)
             .timeout_config(timeouts)
             .stalled_stream_protection(stalls)
             .region(Region::new(region.to_owned()))
@@ -355,6 +359,38 @@ impl ClassifyRetry for FirstContact {
 
     fn priority(&self) -> RetryClassifierPriority {
         // After all others, whose word it takes back.
+        RetryClassifierPriority::run_after(RetryClassifierPriority::transient_error_classifier())
+    }
+}
+
+/// Asks a busy server again when it says so. The SDK knows 429 only by codes of AWS, and `Retry-After`
+/// not at all.
+#[derive(Debug)]
+struct AskedForTime;
+
+impl ClassifyRetry for AskedForTime {
+    fn classify_retry(&self, context: &InterceptorContext) -> RetryAction {
+        let failed = context.output_or_error().is_some_and(|result| result.is_err());
+        let Some(response) = context.response().filter(|_| failed) else {
+            return RetryAction::NoActionIndicated;
+        };
+        match (response.status().as_u16(), retry_after(response)) {
+            (429 | 503, Some(after)) if after > LONGEST_WAIT => RetryAction::RetryForbidden,
+            (429 | 503, Some(after)) => {
+                let kind = ErrorKind::ThrottlingError;
+                RetryAction::retryable_error_with_explicit_delay(kind, after)
+            }
+            (429, None) => RetryAction::throttling_error(),
+            _ => RetryAction::NoActionIndicated,
+        }
+    }
+
+    fn name(&self) -> &'static str {
+        "asked for time"
+    }
+
+    fn priority(&self) -> RetryClassifierPriority {
+        // What is transient by its status is otherwise tried without regard to the header.
         RetryClassifierPriority::run_after(RetryClassifierPriority::transient_error_classifier())
     }
 }

@@ -250,6 +250,10 @@ fn send_part(
                 .send()
         });
         let sent = sent.await?;
+        if sent.e_tag().is_none() {
+            // Some proxy answers in the server's place.
+            return Err(Trouble::Network("A part was answered as if it were none".into()));
+        }
         let part = CompletedPart::builder().part_number(number).set_checksum_sha256(checksum);
         Ok(part.set_e_tag(sent.e_tag().map(str::to_owned)).build())
     }

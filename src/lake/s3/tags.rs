@@ -208,7 +208,10 @@ async fn read_first(lake: &S3Lake) -> Option<(HashName, LakeId)> {
     if length > MAX_FIRST_BYTES {
         return None;
     }
-    let bytes = output.body.collect().await.ok()?.into_bytes();
+    // The body comes after the request has ended in time.
+    let patience = lake.server.limits.stall;
+    let bytes =
+        tokio::time::timeout(patience, output.body.collect()).await.ok()?.ok()?.into_bytes();
     let text = std::str::from_utf8(&bytes).ok()?;
     let (hash, id) = text.trim_end().split_once(' ')?;
     Some((hash.parse().ok()?, id.parse().ok()?))

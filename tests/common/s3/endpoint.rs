@@ -26,6 +26,7 @@ pub(crate) const LIMITS: Limits = Limits {
 };
 
 /// A server under test.
+#[derive(Clone)]
 pub(crate) struct Endpoint {
     pub(crate) host: String,
     pub(crate) keys: Keys,
@@ -92,7 +93,7 @@ impl Endpoint {
     }
 
     /// The SDK's own client.
-    fn client(&self) -> aws_sdk_s3::Client {
+    pub(crate) fn client(&self) -> aws_sdk_s3::Client {
         let keys = &self.keys;
         let credentials =
             aws_sdk_s3::config::Credentials::new(&keys.id, &keys.secret, None, None, "test");

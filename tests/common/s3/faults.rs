@@ -8,8 +8,10 @@ use std::time::Duration;
 use http_body_util::BodyExt as _;
 use hyper::body::{Body as _, Bytes, Frame};
 use hyper::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue, LOCATION};
+use hyper::http::response::Parts;
 use hyper::{Response, StatusCode};
 use s3s::{Body, StdError};
+use tokio::time::{Instant, Interval};
 
 use super::recorded::Recorded;
 
@@ -25,6 +27,8 @@ pub(crate) enum Fault {
     },
     /// The connection closes before the body of the request is read.
     Reset,
+    /// The connection closes after so many bytes of the body of the request; it is not done.
+    ResetInRequestBody(u64),
     /// The connection closes after the body of the request; the request is not done.
     ResetAfterRequestBody,
     /// The connection closes after the request was done.
@@ -35,8 +39,14 @@ pub(crate) enum Fault {
     Hang(usize),
     /// One byte of the body of the answer is another.
     FlipByte(usize),
+    /// `Content-Length` is so many bytes more than come, or less, and then the rest does not come.
+    Length(i64),
+    /// The body of the answer comes so many bytes at a time, with a pause before each time.
+    Drip(usize, Duration),
     /// A header of the answer says something else.
     Header(&'static str, &'static str),
+    /// The answer lacks a header.
+    Without(&'static str),
     /// No answer ever comes, and the body of the request is not read.
     Stall,
     /// The request waits, and is done then.
@@ -47,12 +57,8 @@ pub(crate) enum Fault {
     Redirect { status: u16, location: Option<String>, region: Option<&'static str> },
 }
 
-/// Which requests meet a fault.
-struct Rule {
-    matches: Box<dyn Fn(&Recorded) -> bool + Send + Sync>,
-    times: usize,
-    fault: Fault,
-}
+/// Says which fault a request meets, if any.
+type Rule = Box<dyn FnMut(&Recorded) -> Option<Fault> + Send>;
 
 /// The faults still to come.
 #[derive(Default)]
@@ -61,11 +67,19 @@ pub(super) struct Faults(Mutex<Vec<Rule>>);
 impl Faults {
     pub(super) fn add(
         &self,
-        matches: impl Fn(&Recorded) -> bool + Send + Sync + 'static,
-        times: usize,
+        matches: impl Fn(&Recorded) -> bool + Send + 'static,
+        mut times: usize,
         fault: Fault,
     ) {
-        self.0.lock().unwrap().push(Rule { matches: Box::new(matches), times, fault });
+        self.plan(move |request| {
+            let meets = times > 0 && matches(request);
+            times -= usize::from(meets);
+            meets.then(|| fault.clone())
+        });
+    }
+
+    pub(super) fn plan(&self, rule: impl FnMut(&Recorded) -> Option<Fault> + Send + 'static) {
+        self.0.lock().unwrap().push(Box::new(rule));
     }
 
     /// Lets nothing go wrong any more.
@@ -75,10 +89,7 @@ impl Faults {
 
     /// Returns the fault that this request meets, of several the one added first.
     pub(super) fn meet(&self, request: &Recorded) -> Option<Fault> {
-        let mut rules = self.0.lock().unwrap();
-        let rule = rules.iter_mut().find(|rule| rule.times > 0 && (rule.matches)(request))?;
-        rule.times -= 1;
-        Some(rule.fault.clone())
+        self.0.lock().unwrap().iter_mut().find_map(|rule| rule(request))
     }
 }
 
@@ -119,18 +130,29 @@ impl Fault {
         &self,
         mut answer: Response<Body>,
     ) -> Result<Response<Body>, StdError> {
-        if let Self::Header(name, value) = self {
-            add_header(&mut answer, name, value);
+        match self {
+            Self::Header(name, value) => add_header(&mut answer, name, value),
+            Self::Without(name) => drop(answer.headers_mut().remove(*name)),
+            _ => {}
         }
-        let (Self::Truncate(_) | Self::Hang(_) | Self::FlipByte(_)) = self else {
+        let (Self::Truncate(_)
+        | Self::Hang(_)
+        | Self::FlipByte(_)
+        | Self::Length(_)
+        | Self::Drip(..)) = self
+        else {
             return Ok(answer);
         };
         let (mut parts, body) = answer.into_parts();
         if body.is_end_stream() {
+            if let (Self::Length(more), Some(length)) = (self, told_length(&parts)) {
+                let length = length.saturating_add_signed(*more);
+                parts.headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
+            }
             return Ok(Response::from_parts(parts, body));
         }
         let bytes = body.collect().await?.to_bytes();
-        parts.headers.insert(CONTENT_LENGTH, HeaderValue::from(bytes.len()));
+        let mut length = bytes.len() as u64;
         let body = match self {
             Self::Truncate(length) if *length < bytes.len() => {
                 Body::http_body_unsync(Cut::after(bytes.slice(..*length)))
@@ -144,10 +166,27 @@ impl Fault {
                 bytes[*position] ^= 1;
                 Body::from(bytes)
             }
+            Self::Length(more) => {
+                length = length.saturating_add_signed(*more);
+                match usize::try_from(length).unwrap() {
+                    told if told <= bytes.len() => Body::from(bytes.slice(..told)),
+                    _ => Body::http_body_unsync(Cut::after(bytes)),
+                }
+            }
+            Self::Drip(size, pause) => {
+                let pause = tokio::time::interval_at(Instant::now() + *pause, *pause);
+                Body::http_body_unsync(Dripping { bytes, size: *size, pause })
+            }
             _ => Body::from(bytes),
         };
+        parts.headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
         Ok(Response::from_parts(parts, body))
     }
+}
+
+/// Returns what the head of an answer says about its length.
+fn told_length(parts: &Parts) -> Option<u64> {
+    parts.headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
 /// Returns an error as the protocol words it.
@@ -222,5 +261,29 @@ impl hyper::body::Body for Standstill {
             Some(bytes) => Poll::Ready(Some(Ok(Frame::data(bytes)))),
             None => Poll::Pending,
         }
+    }
+}
+
+/// A body that comes a little at a time.
+struct Dripping {
+    bytes: Bytes,
+    size: usize,
+    pause: Interval,
+}
+
+impl hyper::body::Body for Dripping {
+    type Data = Bytes;
+    type Error = StdError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, StdError>>> {
+        if self.bytes.is_empty() {
+            return Poll::Ready(None);
+        }
+        std::task::ready!(self.pause.poll_tick(context));
+        let size = self.size.min(self.bytes.len());
+        Poll::Ready(Some(Ok(Frame::data(self.bytes.split_to(size)))))
     }
 }

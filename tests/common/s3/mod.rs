@@ -11,8 +11,10 @@ pub(crate) mod endpoint;
 mod faults;
 pub(crate) mod forwarder;
 mod front;
+mod gate;
 mod multipart;
 mod operations;
+pub(crate) mod proxy;
 mod recorded;
 mod storage;
 pub(crate) mod tls;
@@ -24,12 +26,8 @@ use std::sync::{Arc, MutexGuard};
 use std::time::{Duration, SystemTime};
 
 use hyper::body::Bytes;
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper_util::rt::TokioIo;
 use s3s::config::{S3Config, StaticConfigProvider};
 use s3s::service::S3ServiceBuilder;
-use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 
 pub(crate) use behaviour::{Behaviour, Conditions, Rights, Tags};
@@ -38,6 +36,7 @@ pub(crate) use recorded::Recorded;
 
 use behaviour::Key;
 use front::Front;
+use gate::Gate;
 use storage::{About, Bucket, Object, Shared, State};
 
 /// A running server with the key pair [`KEY`] and the bucket `lake`; it stops when dropped.
@@ -79,11 +78,12 @@ impl S3Server {
         let mut config = S3Config::default();
         config.presigned_url_max_skew_time_secs = u32::MAX;
         builder.set_config(Arc::new(StaticConfigProvider::new(Arc::new(config))));
-        let (log, faults) = Default::default();
-        let front = Arc::new(Front { s3: builder.build(), state, log, faults });
-        let listener = runtime.block_on(TcpListener::bind((address, 0))).unwrap();
-        let address = listener.local_addr().unwrap();
-        runtime.spawn(serve(listener, front.clone()));
+        let front = Arc::new(Front { s3: builder.build(), state, gate: Gate::default() });
+        let answering = Arc::clone(&front);
+        let address = gate::serve(&runtime, (address, 0).into(), move |request| {
+            let front = Arc::clone(&answering);
+            async move { front.answer(request).await }
+        });
         let server = Self { address, front, runtime: Some(runtime) };
         server.create_bucket("lake");
         server.add_key(KEY.0, KEY.1, Rights::All);
@@ -223,27 +223,27 @@ impl S3Server {
 
     /// Returns all requests in order of arrival.
     pub(crate) fn requests(&self) -> Vec<Recorded> {
-        self.front.log.all()
+        self.front.gate.log.all()
     }
 
     /// Returns all requests and forgets them.
     pub(crate) fn take_requests(&self) -> Vec<Recorded> {
-        self.front.log.take()
+        self.front.gate.log.take()
     }
 
     /// Makes the next requests that match meet a fault; of several faults the first one added.
     pub(crate) fn fault(
         &self,
-        matches: impl Fn(&Recorded) -> bool + Send + Sync + 'static,
+        matches: impl Fn(&Recorded) -> bool + Send + 'static,
         times: usize,
         fault: Fault,
     ) {
-        self.front.faults.add(matches, times, fault);
+        self.front.gate.faults.add(matches, times, fault);
     }
 
     /// Lets nothing go wrong any more; requests that stand still stay so.
     pub(crate) fn heal(&self) {
-        self.front.faults.clear();
+        self.front.gate.faults.clear();
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -267,19 +267,5 @@ impl Drop for S3Server {
         if let Some(runtime) = self.runtime.take() {
             runtime.shutdown_timeout(Duration::from_secs(10));
         }
-    }
-}
-
-/// Accepts connections for as long as the runtime lives.
-async fn serve(listener: TcpListener, front: Arc<Front>) {
-    loop {
-        let Ok((stream, _)) = listener.accept().await else { continue };
-        stream.set_nodelay(true).unwrap();
-        let front = front.clone();
-        let service = service_fn(move |request| {
-            let front = front.clone();
-            async move { front.answer(request).await }
-        });
-        tokio::spawn(http1::Builder::new().serve_connection(TokioIo::new(stream), service));
     }
 }
