@@ -134,6 +134,10 @@ impl Receipts {
             return Ok(());
         }
         let (date, id) = (unix_now(), id.unwrap_or(known::NO_ID));
+        // Before, and not after: of a log that belongs to another lake nothing is left by it.
+        if self.with(lake, |known| known.is_to_be_folded())? {
+            self.fold(lake, id)?;
+        }
         let survives = self.with(lake, |known| match known.is_voided_by(id) {
             true => Survives::PowerCut,
             false => Survives::Kill,
@@ -145,11 +149,7 @@ impl Receipts {
             lines.push_str(&known::receipt_line(name, &receipt));
         }
         self.append(lake, &lines, survives)?;
-        let is_to_be_folded = self.with(lake, |known| {
-            lines.lines().for_each(|line| known.take_line(line));
-            known.is_to_be_folded()
-        })?;
-        if is_to_be_folded { self.fold(lake, id) } else { Ok(()) }
+        self.with(lake, |known| lines.lines().for_each(|line| known.take_line(line)))
     }
 
     /// Records that the lake turned out not to hold the object, or holds another: no receipt is left,
