@@ -6,7 +6,7 @@ use std::path::Path;
 use super::init::add_attribute_line;
 use super::{Context, Error, Exit, counted};
 use crate::config::file::Unknown;
-use crate::fs::{Shared, read_small, write_atomic};
+use crate::fs::{Shared, read_small_regular, write_atomic};
 use crate::repo::Environment;
 use crate::repo::attributes::LakePaths;
 use crate::repo::attributes::lines::{ATTRIBUTES, lake_pattern, quoted};
@@ -113,7 +113,7 @@ pub fn untrack(context: &Context, args: &UntrackArgs) -> super::Result {
             attributes.display()
         )));
     }
-    let text = read_small(&attributes, MAX_ATTRIBUTES_BYTES)?.unwrap_or_default();
+    let text = read_small_regular(&attributes, MAX_ATTRIBUTES_BYTES)?.unwrap_or_default();
     let keep =
         |line: &&[u8]| !lake_pattern(line).is_some_and(|pattern| args.patterns.contains(&pattern));
     let lines: Vec<&[u8]> = text.split(|byte| *byte == b'\n').filter(keep).collect();
@@ -124,7 +124,7 @@ pub fn untrack(context: &Context, args: &UntrackArgs) -> super::Result {
 
 /// Lists the patterns of an attributes file whose files go to lakes.
 fn tracked_patterns(attributes: &Path) -> Result<Vec<String>, Error> {
-    let text = read_small(attributes, MAX_ATTRIBUTES_BYTES)?.unwrap_or_default();
+    let text = read_small_regular(attributes, MAX_ATTRIBUTES_BYTES)?.unwrap_or_default();
     Ok(text.split(|byte| *byte == b'\n').filter_map(lake_pattern).collect())
 }
 

@@ -9,7 +9,7 @@ use super::facts::Local;
 use super::facts::files::{FaultyLine, MAX_ATTRIBUTES_BYTES};
 use super::findings::{counted, shown};
 use crate::fill;
-use crate::fs::{IoContext as _, Shared, read_small, write_atomic};
+use crate::fs::{Shared, read_small_regular, write_atomic};
 use crate::repo::attributes::lines::completed;
 use crate::repo::gitconfig::{self, ConfigFile};
 use crate::repo::hooks::{self, HookFile, HookState, Outcome};
@@ -144,11 +144,7 @@ fn set_keys(site: &Workspace, keys: &[(&str, &str)]) -> Result<Mended, Error> {
 }
 
 fn complete(site: &Workspace, file: &Path, numbers: &[usize]) -> Result<Mended, Error> {
-    if std::fs::symlink_metadata(file).is_ok_and(|found| !found.is_file()) {
-        let error = std::io::Error::other("it is no regular file");
-        return Err(error).context(file).map_err(Error::Path);
-    }
-    let text = read_small(file, MAX_ATTRIBUTES_BYTES)?.unwrap_or_default();
+    let text = read_small_regular(file, MAX_ATTRIBUTES_BYTES)?.unwrap_or_default();
     write_atomic(file, &completed(&text, numbers), Shared::Yes)?;
     let top = site.repo.work_tree().unwrap_or(site.repo.git_dir());
     let name = file.strip_prefix(top).unwrap_or(file).to_owned();

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use crate::config::Config;
 use crate::config::file::{Settings, Unknown};
 use crate::doctor::Error;
-use crate::fs::{PathError, read_small};
+use crate::fs::{PathError, read_small_regular};
 use crate::fsck::pointers::{self, Tally};
 use crate::fsck::scope::Scope;
 use crate::fsck::{self, Finding};
@@ -163,7 +163,11 @@ fn attributes_files(site: &Workspace, top: &Path, index: &Index) -> BTreeSet<Pat
 }
 
 fn incomplete_lines(file: &Path) -> Result<Vec<(usize, LakeLine)>, PathError> {
-    let text = read_small(file, MAX_ATTRIBUTES_BYTES)?.unwrap_or_default();
+    // git does not follow a link in the work tree either.
+    if std::fs::symlink_metadata(file).is_ok_and(|found| !found.is_file()) {
+        return Ok(Vec::new());
+    }
+    let text = read_small_regular(file, MAX_ATTRIBUTES_BYTES)?.unwrap_or_default();
     let lines = text.split(|byte| *byte == b'\n').enumerate();
     let lines = lines.filter_map(|(at, line)| Some((at + 1, LakeLine::parse(line)?)));
     Ok(lines.filter(|(_, line)| !line.missing().is_empty()).collect())
