@@ -7,6 +7,7 @@
 #![expect(clippy::disallowed_methods, reason = "tests start git and write files as users do")]
 
 mod common;
+mod laws;
 
 mod adds;
 mod at_once;
@@ -15,6 +16,7 @@ mod checkouts;
 mod claims_pace;
 mod commands;
 mod completions;
+mod corpora;
 mod damage;
 mod damaged_logs;
 mod dataset_commands;
