@@ -12,6 +12,7 @@ use crate::repo::attributes::LakePaths;
 use crate::repo::attributes::lines::{ATTRIBUTES, lake_pattern, quoted};
 use crate::repo::process::Git;
 use crate::repo_path::RepoPath;
+use crate::ui::escape::for_terminal;
 use crate::ui::size;
 
 /// Files that git or git-lake itself must be able to read.
@@ -62,7 +63,7 @@ pub fn track(context: &Context, args: &TrackArgs) -> super::Result {
     let attributes = context.folder.join(".gitattributes");
     if args.patterns.is_empty() && args.above.is_none() {
         for pattern in tracked_patterns(&attributes)? {
-            context.ui.data(&pattern)?;
+            context.ui.data(&for_terminal(&pattern))?;
         }
         return Ok(Exit::Done);
     }
@@ -85,7 +86,7 @@ pub fn track(context: &Context, args: &TrackArgs) -> super::Result {
     }
     if args.dry_run {
         for line in &lines {
-            context.ui.data(line)?;
+            context.ui.data(&for_terminal(line))?;
         }
         return Ok(Exit::Done);
     }
