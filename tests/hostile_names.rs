@@ -230,6 +230,7 @@ fn no_line_end_reaches_the_credential_helper() {
         [
             format!("s3://127.0.0.1:9{end}host=evil/b"),
             format!("s3://127.0.0.1{end}host=evil:9/b"),
+            format!("s3://[{end}host=evil/b"),
             format!("s3://AK{end}host=evil:SK@127.0.0.1:9/b"),
             format!("s3://AK:S{end}host=evil@127.0.0.1:9/b"),
             format!("s3://127.0.0.1:9/b{end}host=evil"),
@@ -273,7 +274,9 @@ fn a_host_that_begins_with_a_dash_is_none() {
     let (repo, _lake) = env.tracked("work");
     let settings = repo.text(".gitlake.toml");
     let oid = Oid::of(&noise(1, 10)).to_hex();
-    for host in ["-oProxyCommand=x", "--upload-pack", "-h:9000", "AK:SK@-x", "%2dx"] {
+    for host in
+        ["[-oProxyCommand=x", "-oProxyCommand=x", "--upload-pack", "-h:9000", "AK:SK@-x", "%2dx"]
+    {
         let url = format!("s3://{host}/b");
         for args in [&["init", &url][..], &["remote-add", &url], &["trust", &url]] {
             repo.git_fails(1, ["lake"].iter().chain(args)).says("is not a host name");

@@ -23,8 +23,9 @@ impl Host {
     pub fn parse(text: &str) -> Result<Self, ParseUrlError> {
         let lower = text.to_ascii_lowercase();
         let wrong = || ParseUrlError::Host(without_secret(&lower).to_owned());
-        let (name, port) = match lower.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
-            Some((inner, port)) => {
+        let (name, port) = match lower.strip_prefix('[') {
+            Some(rest) => {
+                let (inner, port) = rest.split_once(']').ok_or_else(wrong)?;
                 let address: Ipv6Addr = inner.parse().map_err(|_| wrong())?;
                 let port = match port {
                     "" => None,
@@ -166,7 +167,7 @@ fn is_name(name: &str) -> bool {
 /// password, only what stands before it.
 pub(super) fn without_secret(host: &str) -> &str {
     if host.starts_with('[') {
-        return host.split(']').next().unwrap_or_default();
+        return host.split_once(']').map_or("[", |(address, _)| address);
     }
     let (authority, _) = host.split_at(host.find('/').unwrap_or(host.len()));
     match authority.split_once(':') {
@@ -269,6 +270,11 @@ mod tests {
             "h:99999",
             "[::1",
             "[::1]9000",
+            "[",
+            "[h",
+            "[\nhost=evil",
+            "[-o",
+            "[::1]\n",
             "[::g]",
             "::1",
             "2852039166",
