@@ -39,6 +39,7 @@ mod fsck_store;
 mod help;
 mod hostile_links;
 mod hostile_names;
+mod hostile_repos;
 mod imports;
 mod large_files;
 mod layers;
