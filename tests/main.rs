@@ -37,6 +37,7 @@ mod fsck_remotes;
 mod fsck_repair;
 mod fsck_store;
 mod help;
+mod hostile_canary;
 mod hostile_links;
 mod hostile_names;
 mod hostile_repos;
