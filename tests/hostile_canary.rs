@@ -119,6 +119,8 @@ impl Day {
         self.run(".", &["git-lake", "clone", "-i", "far", "-o", "again"]);
         self.run("work", &["git", "lake", "init", &typed.replace("/lake", "/lake/third")]);
         self.run("work", &["git", "lake", "trust", typed]);
+        // And the address is not one at all.
+        self.run("work", &["git", "lake", "remote-add", &format!("{typed}:other=1")]);
     }
 
     fn look(&mut self) {
@@ -197,8 +199,8 @@ fn keys_that_were_typed_and_that_a_helper_keeps() {
     let host = day.server.host();
     let typed = format!("s3://{ID}:{TYPED_SECRET}@{host}/lake?secure=false");
     day.live(&typed);
-    // Twice `git lake init` and once `git lake trust`, as `git` and as `git-lake`: no other program.
-    assert_eq!(started_with_it(&day), 6);
+    // Four commands were typed with it, each of which is `git` and then `git-lake`: no other program.
+    assert_eq!(started_with_it(&day), 8);
     day.ends(&["kept"]);
 }
 

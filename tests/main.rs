@@ -27,6 +27,7 @@ mod dataset_pace;
 mod dataset_pipelime;
 mod diff;
 mod doctor;
+mod documents;
 mod downloads;
 mod drops;
 mod du;
