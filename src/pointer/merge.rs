@@ -46,8 +46,11 @@ pub fn merge(base: Option<&Pointer>, ours: &Pointer, theirs: &Pointer) -> Merged
     merged.with_sources(sources).map_or(Merged::Conflict, Merged::Clean)
 }
 
-/// Ours without what theirs removed, then what theirs added.
+/// Ours without what theirs removed, then what theirs added; theirs in its order if ours changed nothing.
 fn merge_lists<T: PartialEq + Clone>(base: &[T], ours: &[T], theirs: &[T]) -> Vec<T> {
+    if base == ours {
+        return theirs.to_vec();
+    }
     let removed_there = |item: &&T| base.contains(item) && !theirs.contains(item);
     let added_there = |item: &&T| !base.contains(item) && !ours.contains(item);
     let kept = ours.iter().filter(|item| !removed_there(item));
@@ -81,6 +84,8 @@ mod tests {
         assert_eq!(clean(Some(&["a"]), &["a", "b"], &["a", "c"]), expect(&["a", "b", "c"]));
         assert_eq!(clean(Some(&["a", "b"]), &["b"], &["a", "b", "c"]), expect(&["b", "c"]));
         assert_eq!(clean(Some(&["a", "b"]), &["b", "a"], &["a", "b"]), expect(&["b", "a"]));
+        assert_eq!(clean(Some(&["a", "b"]), &["a", "b"], &["b", "a"]), expect(&["b", "a"]));
+        assert_eq!(clean(Some(&["a"]), &["a"], &["b", "a"]), expect(&["b", "a"]));
         assert_eq!(clean(None, &["a"], &["b"]), expect(&["a", "b"]));
     }
 
