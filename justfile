@@ -24,3 +24,10 @@ deb:
 # A wheel for pip in target/packages, tried out; needs maturin.
 wheel:
     .ci/packages wheel
+
+# Throws bytes at what git-lake reads: see tests/fuzz/README.md; needs cargo-fuzz.
+fuzz TARGET RUNS="10000000":
+    mkdir -p tests/fuzz/target/corpus/{{TARGET}} tests/fuzz/target/artifacts/{{TARGET}}
+    RUSTC_BOOTSTRAP=1 cargo fuzz run --fuzz-dir tests/fuzz --sanitizer none {{TARGET}} \
+        tests/fuzz/target/corpus/{{TARGET}} tests/corpora/{{TARGET}} -- -runs={{RUNS}} -max_len=1500 \
+        -artifact_prefix=tests/fuzz/target/artifacts/{{TARGET}}/

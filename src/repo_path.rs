@@ -34,10 +34,10 @@ impl RepoPath {
         self.0.split(|byte| *byte == b'/')
     }
 
-    /// Returns true if a component would be taken for git's own folder, on any file system.
+    /// Returns true if a component would be taken for git's own folder, on any file system: in any case,
+    /// with characters that HFS+ passes over, with the endings that NTFS drops, or behind a backslash.
     pub fn enters_git_dir(&self) -> bool {
-        self.components()
-            .any(|part| part.eq_ignore_ascii_case(b".git") || part.eq_ignore_ascii_case(b"git~1"))
+        self.0.split(|byte| matches!(byte, b'/' | b'\\')).any(is_git_dir)
     }
 
     /// Returns the path in the form of the operating system, relative.
@@ -51,6 +51,29 @@ impl RepoPath {
     pub fn display(&self) -> Cow<'_, str> {
         String::from_utf8_lossy(&self.0)
     }
+}
+
+/// As git's `is_hfs_dotgit` and `is_ntfs_dotgit` have it.
+fn is_git_dir(part: &[u8]) -> bool {
+    let seen: Cow<'_, [u8]> = match part.iter().any(|byte| !byte.is_ascii()) {
+        false => part.into(),
+        true => {
+            let text = String::from_utf8_lossy(part);
+            let seen = text.chars().filter(|c| !is_passed_over(*c));
+            seen.collect::<String>().into_bytes().into()
+        }
+    };
+    let name = seen.split(|byte| *byte == b':').next().unwrap_or_default();
+    let end = name.iter().rposition(|byte| !matches!(byte, b'.' | b' ')).map_or(0, |last| last + 1);
+    name[..end].eq_ignore_ascii_case(b".git") || name[..end].eq_ignore_ascii_case(b"git~1")
+}
+
+/// Characters that make no difference between two names on HFS+.
+fn is_passed_over(c: char) -> bool {
+    matches!(
+        c,
+        '\u{200c}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{206a}'..='\u{206f}' | '\u{feff}'
+    )
 }
 
 /// Returns the path that git's `bytes` name, in the form of the operating system.
@@ -119,5 +142,14 @@ mod tests {
             |text: &str| RepoPath::parse(text.as_bytes()).expect("a path").enters_git_dir();
         assert!(enters(".git/config") && enters("sub/.GIT/hooks/x") && enters("GIT~1/x"));
         assert!(!enters(".gitignore") && !enters("git/x"));
+        for other in [".git./x", ".git . /x", ".g\u{200c}it/x", "\u{feff}.GIT\u{206f}/x"] {
+            assert!(enters(other), "{other:?}");
+        }
+        for other in [".git::$INDEX_ALLOCATION/x", "a\\.git\\config", "git~1 /x", ".git:x"] {
+            assert!(enters(other), "{other:?}");
+        }
+        for good in ["x.git", ".git2", ".gi\u{e9}t", "...", "git~2/x", ".\u{200c}"] {
+            assert!(!enters(good), "{good:?}");
+        }
     }
 }

@@ -18,6 +18,11 @@ pub fn human(bytes: u64) -> String {
     if value < 9.95 { format!("{value:.1} {unit}") } else { format!("{value:.0} {unit}") }
 }
 
+/// Adds sizes up; as much as there can be, where that would be more. A pointer may say nearly 2^63.
+pub fn total(sizes: impl IntoIterator<Item = u64>) -> u64 {
+    sizes.into_iter().fold(0, u64::saturating_add)
+}
+
 /// Parses a size as people type it: `500`, `10k`, `4M`, `1.5 GiB`; units are powers of 1024.
 pub fn parse(text: &str) -> Option<u64> {
     let text = text.trim();

@@ -12,7 +12,7 @@ use crate::config::accepted::Accepted;
 use crate::config::file::{self, Settings, SettingsError, Unknown};
 use crate::config::hosts::Hosts;
 use crate::config::{self, Config, GitConfig};
-use crate::fs::{HeldFile, PathError, read_small};
+use crate::fs::{HeldFile, PathError, read_small_regular};
 use crate::lake::s3::Notes;
 use crate::lake_url::{LakeUrl, Scheme, SourceUrl};
 use crate::object_name::ObjectName;
@@ -385,7 +385,7 @@ pub fn settings_text(repo: &Repo) -> Result<Option<String>, PathError> {
     let Some(work_tree) = repo.work_tree() else {
         return Ok(None);
     };
-    let bytes = read_small(&work_tree.join(file::FILE_NAME), file::MAX_FILE_BYTES)?;
+    let bytes = read_small_regular(&work_tree.join(file::FILE_NAME), file::MAX_FILE_BYTES)?;
     Ok(bytes.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()))
 }
 

@@ -7,6 +7,7 @@
 #![expect(clippy::disallowed_methods, reason = "tests start git and write files as users do")]
 
 mod common;
+mod laws;
 
 mod adds;
 mod at_once;
@@ -15,6 +16,7 @@ mod checkouts;
 mod claims_pace;
 mod commands;
 mod completions;
+mod corpora;
 mod damage;
 mod damaged_logs;
 mod dataset_commands;
@@ -25,6 +27,7 @@ mod dataset_pace;
 mod dataset_pipelime;
 mod diff;
 mod doctor;
+mod documents;
 mod downloads;
 mod drops;
 mod du;
@@ -38,6 +41,10 @@ mod fsck_remotes;
 mod fsck_repair;
 mod fsck_store;
 mod help;
+mod hostile_canary;
+mod hostile_links;
+mod hostile_names;
+mod hostile_repos;
 mod imports;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod kills;

@@ -4,6 +4,7 @@ use super::{Context, Exit};
 use crate::repo::Environment;
 use crate::repo::hooks::{self, Hook};
 use crate::repo::process::Git;
+use crate::ui::escape::for_terminal;
 
 /// Print versions, folders, lakes and hooks as git-lake sees them
 #[derive(clap::Args)]
@@ -14,7 +15,8 @@ pub struct Args {}
 /// # Errors
 /// If stdout is closed, or settings are wrong.
 pub fn run(context: &Context, _: &Args) -> super::Result {
-    let print = |key: &str, value: String| context.ui.data(&format!("{key}={value}"));
+    let print =
+        |key: &str, value: String| context.ui.data(&format!("{key}={}", for_terminal(&value)));
     print("git-lake", env!("CARGO_PKG_VERSION").to_owned())?;
     let git = Git::find(&Environment::read(), &context.folder)?.run(&["--version"], b"")?;
     print("git", String::from_utf8_lossy(&git.stdout).trim().to_owned())?;

@@ -67,10 +67,10 @@ pub fn run(context: &Context, args: &Args) -> super::Result {
     let Wanted { items, stored, .. } = wanted;
     let failed = fill::fetch(&site, items.iter().map(|(path, pointer)| (path, pointer)));
     let had = items.iter().filter(|(_, pointer)| !failed.contains_key(&pointer.oid()));
-    let (mut count, mut bytes) = (0, 0);
+    let (mut count, mut bytes) = (0, 0_u64);
     for (_, pointer) in had {
         count += 1;
-        bytes += pointer.size();
+        bytes = bytes.saturating_add(pointer.size());
     }
     finish::keep_within_limit(&site, When::AtTheEnd);
     let failures: Vec<_> = items

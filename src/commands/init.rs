@@ -10,7 +10,7 @@ use super::{Context, Error, Exit};
 use crate::config::file::{self, Settings, Unknown};
 use crate::config::{edit, env};
 use crate::digest::HashName;
-use crate::fs::{IoContext as _, read_small};
+use crate::fs::read_small_regular;
 use crate::lake::Creation;
 use crate::lake_url::LakeUrl;
 use crate::oid::Oid;
@@ -144,7 +144,7 @@ fn own_folder(top: &Path) -> Result<LakeUrl, Error> {
 /// Adds a line to an attributes file unless it is there.
 pub(super) fn add_attribute_line(store: &Store, path: &Path, line: &str) -> Result<bool, Error> {
     const MAX_BYTES: u64 = 16 << 20;
-    let mut bytes = read_small(path, MAX_BYTES)?.unwrap_or_default();
+    let mut bytes = read_small_regular(path, MAX_BYTES)?.unwrap_or_default();
     if bytes.split(|byte| *byte == b'\n').any(|there| there.trim_ascii() == line.as_bytes()) {
         return Ok(false);
     }
@@ -153,10 +153,6 @@ pub(super) fn add_attribute_line(store: &Store, path: &Path, line: &str) -> Resu
     }
     bytes.extend(line.as_bytes());
     bytes.push(b'\n');
-    if std::fs::symlink_metadata(path).is_ok_and(|found| !found.is_file()) {
-        let error = std::io::Error::other("it is no regular file");
-        return Err(error).context(path).map_err(Error::Path);
-    }
     store.write_to_work_tree(path, &bytes)?;
     Ok(true)
 }

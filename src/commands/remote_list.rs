@@ -53,7 +53,7 @@ pub fn run(context: &Context, args: &Args) -> super::Result {
     let mut owed: BTreeMap<LakeUrl, (usize, u64)> = BTreeMap::new();
     for record in owed::settle(&site, Look::Everywhere)? {
         let entry = owed.entry(record.url.lake).or_default();
-        *entry = (entry.0 + 1, entry.1 + record.size);
+        *entry = (entry.0 + 1, entry.1.saturating_add(record.size));
     }
     let mut rows: Vec<Row<'_>> = Vec::new();
     for remote in &site.config.remotes {

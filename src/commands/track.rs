@@ -6,13 +6,14 @@ use std::path::Path;
 use super::init::add_attribute_line;
 use super::{Context, Error, Exit, counted};
 use crate::config::file::Unknown;
-use crate::fs::read_small;
+use crate::fs::read_small_regular;
 use crate::repo::Environment;
 use crate::repo::attributes::LakePaths;
 use crate::repo::attributes::lines::{ATTRIBUTES, lake_pattern, quoted};
 use crate::repo::process::Git;
 use crate::repo_path::RepoPath;
 use crate::store::Store;
+use crate::ui::escape::for_terminal;
 use crate::ui::size;
 
 /// Files that git or git-lake itself must be able to read.
@@ -63,7 +64,7 @@ pub fn track(context: &Context, args: &TrackArgs) -> super::Result {
     let attributes = context.folder.join(".gitattributes");
     if args.patterns.is_empty() && args.above.is_none() {
         for pattern in tracked_patterns(&attributes)? {
-            context.ui.data(&pattern)?;
+            context.ui.data(&for_terminal(&pattern))?;
         }
         return Ok(Exit::Done);
     }
@@ -86,7 +87,7 @@ pub fn track(context: &Context, args: &TrackArgs) -> super::Result {
     }
     if args.dry_run {
         for line in &lines {
-            context.ui.data(line)?;
+            context.ui.data(&for_terminal(line))?;
         }
         return Ok(Exit::Done);
     }
@@ -115,7 +116,7 @@ pub fn untrack(context: &Context, args: &UntrackArgs) -> super::Result {
             attributes.display()
         )));
     }
-    let text = read_small(&attributes, MAX_ATTRIBUTES_BYTES)?.unwrap_or_default();
+    let text = read_small_regular(&attributes, MAX_ATTRIBUTES_BYTES)?.unwrap_or_default();
     let keep =
         |line: &&[u8]| !lake_pattern(line).is_some_and(|pattern| args.patterns.contains(&pattern));
     let lines: Vec<&[u8]> = text.split(|byte| *byte == b'\n').filter(keep).collect();
@@ -126,7 +127,7 @@ pub fn untrack(context: &Context, args: &UntrackArgs) -> super::Result {
 
 /// Lists the patterns of an attributes file whose files go to lakes.
 fn tracked_patterns(attributes: &Path) -> Result<Vec<String>, Error> {
-    let text = read_small(attributes, MAX_ATTRIBUTES_BYTES)?.unwrap_or_default();
+    let text = read_small_regular(attributes, MAX_ATTRIBUTES_BYTES)?.unwrap_or_default();
     Ok(text.split(|byte| *byte == b'\n').filter_map(lake_pattern).collect())
 }
 

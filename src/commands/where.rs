@@ -226,7 +226,7 @@ fn only(context: &Context, site: &Workspace, args: &Args, name: &String) -> supe
         walk::of_refs(site, &mut add)?;
     }
     let Report { lonely, objects, unasked } = only.finish()?;
-    let bytes: u64 = lonely.iter().map(|lonely| lonely.size).sum();
+    let bytes: u64 = size::total(lonely.iter().map(|lonely| lonely.size));
     if args.json {
         let list: Vec<_> = lonely
             .iter()

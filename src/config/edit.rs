@@ -2,11 +2,14 @@
 
 use std::collections::BTreeSet;
 
-use toml_edit::{Array, ArrayOfTables, DocumentMut, Item, Table, value};
+use toml_edit::{Array, ArrayOfTables, DocumentMut, Item, Table, Value, value};
 
 use super::file::{Remote, Settings, SettingsError, Unknown, VERSION};
 use crate::digest::HashName;
 use crate::lake_url::LakeUrl;
+
+const NO_TABLES: SettingsError =
+    SettingsError::Type { key: "remote", expected: "`[[remote]]` tables" };
 
 /// Adds a remote to the text of a settings file; comments and order stay.
 ///
@@ -47,9 +50,11 @@ pub fn add_remote(text: &str, remote: &Remote) -> Result<String, SettingsError> 
     if let Some(paths) = &remote.paths {
         table.insert("paths", value(paths.texts().map(str::to_owned).collect::<Array>()));
     }
-    let remotes = document.entry("remote").or_insert(Item::ArrayOfTables(ArrayOfTables::new()));
-    let wrong = SettingsError::Type { key: "remote", expected: "`[[remote]]` tables" };
-    remotes.as_array_of_tables_mut().ok_or(wrong)?.push(table);
+    match document.entry("remote").or_insert(Item::ArrayOfTables(ArrayOfTables::new())) {
+        Item::ArrayOfTables(tables) => tables.push(table),
+        Item::Value(Value::Array(list)) => list.push(table.into_inline_table()),
+        _ => return Err(NO_TABLES),
+    }
     Ok(document.to_string())
 }
 
@@ -71,9 +76,16 @@ pub fn remove_remotes(text: &str, lakes: &BTreeSet<LakeUrl>) -> Result<String, S
     let mut document: DocumentMut = text
         .parse()
         .map_err(|error: toml_edit::TomlError| SettingsError::Syntax(error.to_string()))?;
-    if let Some(tables) = document.get_mut("remote").and_then(Item::as_array_of_tables_mut) {
-        let name_of = |table: &Table| table.get("name").and_then(Item::as_str).map(str::to_owned);
-        tables.retain(|table| name_of(table).is_none_or(|name| !gone.contains(&name.as_str())));
+    let stays = |name: Option<&str>| name.is_none_or(|name| !gone.contains(&name));
+    match document.get_mut("remote") {
+        Some(Item::ArrayOfTables(tables)) => {
+            tables.retain(|table| stays(table.get("name").and_then(Item::as_str)));
+        }
+        Some(Item::Value(Value::Array(list))) => list.retain(|remote| {
+            let table = remote.as_inline_table();
+            stays(table.and_then(|table| table.get("name")).and_then(Value::as_str))
+        }),
+        _ => return Err(NO_TABLES),
     }
     Ok(document.to_string())
 }
@@ -82,7 +94,7 @@ pub fn remove_remotes(text: &str, lakes: &BTreeSet<LakeUrl>) -> Result<String, S
 /// without what theirs removed; comments and order of ours stay.
 ///
 /// Returns `None` if a remote was changed differently on both sides, or removed on one and changed on
-/// the other, or if a version is no settings file.
+/// the other, if a version is no settings file, or if its remotes are no `[[remote]]` tables.
 pub fn merge(base: &str, ours: &str, theirs: &str) -> Option<String> {
     let parse = |text: &str| match text.trim() {
         "" => Some(Vec::new()),
@@ -143,6 +155,22 @@ mod tests {
         assert_eq!(settings.remotes.len(), 1);
         assert_eq!(remove_remotes(&text, &lakes).expect("settings"), text);
         assert!(remove_remotes("version = ", &lakes).is_err());
+    }
+
+    #[test]
+    fn remotes_in_one_line_are_added_and_taken_out() {
+        let text = "version = 1\nremote = [{ name = \"a\", url = \"file:///a\" }] # ours\n";
+        let url = LakeUrl::parse("file:///b").expect("an address");
+        let added = add_remote(text, &Remote::new("b".into(), url)).expect("adds");
+        let names = |text: &str| {
+            let settings = Settings::parse(text, Unknown::Refuse).expect("settings");
+            settings.remotes.into_iter().map(|remote| remote.name).collect::<Vec<_>>()
+        };
+        assert_eq!(names(&added), ["a", "b"], "{added}");
+        let lakes = BTreeSet::from([LakeUrl::parse("file:///a").expect("an address")]);
+        let removed = remove_remotes(&added, &lakes).expect("settings");
+        assert_eq!(names(&removed), ["b"], "{removed}");
+        assert!(removed.contains("# ours"), "{removed}");
     }
 
     #[test]

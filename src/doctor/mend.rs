@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::ffi::OsString;
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
 use super::Error;
@@ -9,12 +10,14 @@ use super::facts::Local;
 use super::facts::files::{FaultyLine, MAX_ATTRIBUTES_BYTES};
 use super::findings::{counted, shown};
 use crate::fill;
-use crate::fs::{IoContext as _, read_small};
+use crate::fs::IoContext as _;
+use crate::fs::beneath::Tree;
 use crate::repo::attributes::lines::completed;
 use crate::repo::gitconfig::{self, ConfigFile};
-use crate::repo::hooks::{self, HookFile, HookState, Outcome};
+use crate::repo::hooks::{self, HookFile, HookState};
 use crate::repo::process::Git;
-use crate::repo_path::{RepoPath, join};
+use crate::repo_path::{RepoPath, join, os_path_to_bytes};
+use crate::store::materialize::Outcome;
 use crate::workspace::Workspace;
 
 /// Something to mend.
@@ -113,7 +116,7 @@ pub fn carry_out(site: &Workspace, mend: &Mend) -> Result<Mended, Error> {
         Mend::Filter(keys) => set_keys(site, keys),
         Mend::Hooks => {
             let written = hooks::install(&site.repo)?.into_iter();
-            let written = written.filter(|installed| installed.outcome == Outcome::Written);
+            let written = written.filter(|installed| installed.outcome == hooks::Outcome::Written);
             let names: Vec<&str> = written.map(|installed| installed.hook.name()).collect();
             Ok(said(format!("Wrote hooks: {}", names.join(", "))))
         }
@@ -144,14 +147,22 @@ fn set_keys(site: &Workspace, keys: &[(&str, &str)]) -> Result<Mended, Error> {
 }
 
 fn complete(site: &Workspace, file: &Path, numbers: &[usize]) -> Result<Mended, Error> {
-    if std::fs::symlink_metadata(file).is_ok_and(|found| !found.is_file()) {
-        let error = std::io::Error::other("it is no regular file");
-        return Err(error).context(file).map_err(Error::Path);
-    }
-    let text = read_small(file, MAX_ATTRIBUTES_BYTES)?.unwrap_or_default();
-    site.store.write_to_work_tree(file, &completed(&text, numbers))?;
     let top = site.repo.work_tree().unwrap_or(site.repo.git_dir());
     let name = file.strip_prefix(top).unwrap_or(file).to_owned();
+    let tree = Tree::open(top).context(top)?;
+    let not_ours = || io::Error::other("it does not lie in the work tree");
+    let path = RepoPath::parse(&os_path_to_bytes(&name)).ok_or_else(not_ours).context(file)?;
+    let (opened, looked_at) = tree.open_file(&path).context(file)?;
+    let mut text = Vec::new();
+    opened.take(MAX_ATTRIBUTES_BYTES + 1).read_to_end(&mut text).context(file)?;
+    if text.len() as u64 > MAX_ATTRIBUTES_BYTES {
+        return Err(io::Error::from(io::ErrorKind::FileTooLarge)).context(file)?;
+    }
+    let completed = completed(&text, numbers);
+    match site.store.replace_unchanged(&tree, &path, &looked_at, &completed)? {
+        Outcome::Filled(_) => {}
+        _ => return Err(io::Error::other("it was changed meanwhile")).context(file)?,
+    }
     let count = counted(numbers.len(), "line", "lines");
     let line = format!("Completed {count} of `{}`", name.display());
     Ok(Mended { changed: vec![name], ..said(line) })

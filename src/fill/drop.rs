@@ -9,6 +9,7 @@ use crate::fs::beneath::Tree;
 use crate::fs::{IoContext as _, Stamp};
 use crate::parallel;
 use crate::repo_path::RepoPath;
+use crate::size;
 use crate::store::materialize::Outcome;
 use crate::transfer::report::Activity;
 use crate::workspace::Workspace;
@@ -41,7 +42,7 @@ pub struct Report {
 ///
 /// The repository must have a work tree.
 pub fn look(site: &Workspace, items: &[Item]) -> Vec<State> {
-    let bytes = items.iter().map(|item| item.pointer.size()).sum();
+    let bytes = size::total(items.iter().map(|item| item.pointer.size()));
     site.reporter.expect(Activity::Verifying, items.len() as u64, bytes);
     let tree = site.repo.work_tree().and_then(|top| Tree::open(top).ok());
     let (reporter, cancel) = (&*site.reporter, &site.cancel);
@@ -100,7 +101,7 @@ pub fn drop_content(site: &Workspace, found: Vec<(Item, Metadata)>) -> Result<Re
             let reason = match outcome {
                 Ok(Outcome::Filled(metadata)) => {
                     report.dropped += 1;
-                    report.bytes += items[at].pointer.size();
+                    report.bytes = report.bytes.saturating_add(items[at].pointer.size());
                     changed.push((at, metadata));
                     continue;
                 }

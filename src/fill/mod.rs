@@ -21,6 +21,7 @@ use crate::repo::index::Index;
 use crate::repo::index_stat;
 use crate::repo::{self, BlobId};
 use crate::repo_path::RepoPath;
+use crate::size;
 use crate::store::fill_journal::FillLog;
 use crate::store::materialize::Outcome;
 use crate::store::{self, Presence};
@@ -63,7 +64,7 @@ pub struct Report {
 impl AddAssign for Report {
     fn add_assign(&mut self, other: Self) {
         self.filled += other.filled;
-        self.bytes += other.bytes;
+        self.bytes = self.bytes.saturating_add(other.bytes);
         self.failures.extend(other.failures);
     }
 }
@@ -238,7 +239,7 @@ fn put_in_place(
     which: &[usize],
     report: &mut Report,
 ) -> (Changed, Vec<usize>) {
-    let bytes = which.iter().map(|at| items[*at].pointer.size()).sum();
+    let bytes = size::total(which.iter().map(|at| items[*at].pointer.size()));
     site.reporter.expect(Activity::Filling, which.len() as u64, bytes);
     let (store, reporter, cancel) = (&*site.store, &*site.reporter, &site.cancel);
     let outcomes = parallel::map(THREADS, which.len(), |position| {
@@ -261,7 +262,7 @@ fn put_in_place(
         let reason = match outcome {
             Ok(Outcome::Filled(metadata)) => {
                 report.filled += 1;
-                report.bytes += items[at].pointer.size();
+                report.bytes = report.bytes.saturating_add(items[at].pointer.size());
                 filled.push((at, metadata));
                 continue;
             }

@@ -76,7 +76,7 @@ impl Delay {
             }
             let Some(wanted) = self.backlog.pop_front() else { return };
             self.pending += 1;
-            self.taken_bytes += wanted.size;
+            self.taken_bytes = self.taken_bytes.saturating_add(wanted.size);
             let downloads = self.downloads.get_or_insert_with(|| Downloads::new(site.transfer()));
             downloads.submit(wanted);
         }

@@ -62,6 +62,27 @@ impl Parent {
         std::fs::remove_file(staged)?;
         Ok(same)
     }
+
+    /// Moves the file `staged` to the path, if nothing is there; false if something is. Afterwards nothing is
+    /// left at `staged` where true is returned.
+    ///
+    /// # Errors
+    /// If the rename fails; `CrossesDevices` if the file systems differ.
+    pub fn put_new(&self, staged: &Path) -> io::Result<bool> {
+        match self.inner.put_new(staged) {
+            Ok(()) => Ok(true),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Removes what is at the path, which is no folder; of a symbolic link, the link.
+    ///
+    /// # Errors
+    /// If it is not there, or cannot be removed.
+    pub fn remove(&self) -> io::Result<()> {
+        self.inner.remove()
+    }
 }
 
 /// A folder with many files beneath it that are read or replaced.
@@ -95,6 +116,15 @@ impl Tree {
         Ok(inner.map(|inner| Parent { inner }))
     }
 
+    /// Opens the folder of a path beneath it, after creating those on the way that do not exist.
+    ///
+    /// # Errors
+    /// As [`Self::parent`], or if a folder cannot be created.
+    pub fn make_parent(&self, path: &RepoPath) -> io::Result<Parent> {
+        outside_git_dir(path)?;
+        Ok(Parent { inner: self.inner.walk(path, Missing::Create)? })
+    }
+
     /// Opens a regular file, without following a link anywhere beneath the folder, and returns its stat
     /// data as well.
     ///
@@ -104,6 +134,13 @@ impl Tree {
         outside_git_dir(path)?;
         self.inner.open_file(path).and_then(regular)
     }
+}
+
+/// What becomes of folders on the way that do not exist.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Missing {
+    Create,
+    Refuse,
 }
 
 fn outside_git_dir(path: &RepoPath) -> io::Result<()> {
@@ -131,7 +168,8 @@ fn is_unsupported(error: &io::Error) -> bool {
 mod imp {
     use std::os::fd::OwnedFd;
 
-    use rustix::fs::{CWD, Mode, OFlags, openat, renameat};
+    use rustix::fs::{AtFlags, CWD, Mode, OFlags, linkat, mkdirat, openat, renameat, unlinkat};
+    use rustix::io::Errno;
 
     use super::*;
 
@@ -153,7 +191,7 @@ mod imp {
         pub(super) fn open_file(&self, path: &RepoPath) -> io::Result<File> {
             match self.open_at_once(path.as_bytes(), READ)? {
                 Some(file) => Ok(File::from(file)),
-                None => self.walk(path)?.open_file(),
+                None => self.walk(path, Missing::Refuse)?.open_file(),
             }
         }
 
@@ -165,7 +203,7 @@ mod imp {
             };
             match self.open_at_once(folder, SEARCH | OFlags::NOFOLLOW)? {
                 Some(folder) => Ok(Parent { folder, name: name.to_vec() }),
-                None => self.walk(path),
+                None => self.walk(path, Missing::Refuse),
             }
         }
 
@@ -174,7 +212,6 @@ mod imp {
         #[cfg(target_os = "linux")]
         fn open_at_once(&self, path: &[u8], flags: OFlags) -> io::Result<Option<OwnedFd>> {
             use rustix::fs::{ResolveFlags, openat2};
-            use rustix::io::Errno;
             let within = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
             match openat2(&self.root, path, flags, Mode::empty(), within) {
                 Err(Errno::NOSYS | Errno::PERM | Errno::AGAIN) => Ok(None),
@@ -187,11 +224,17 @@ mod imp {
             Ok(None)
         }
 
-        pub(super) fn walk(&self, path: &RepoPath) -> io::Result<Parent> {
+        pub(super) fn walk(&self, path: &RepoPath, missing: Missing) -> io::Result<Parent> {
             let mut folder = openat(&self.root, ".", SEARCH, Mode::empty())?;
             let mut components: Vec<&[u8]> = path.components().collect();
             let name = components.pop().expect("a path has a last component").to_vec();
             for component in components {
+                if missing == Missing::Create {
+                    match mkdirat(&folder, component, Mode::from_raw_mode(0o777)) {
+                        Ok(()) | Err(Errno::EXIST) => {}
+                        Err(error) => return Err(error.into()),
+                    }
+                }
                 folder = openat(&folder, component, SEARCH | OFlags::NOFOLLOW, Mode::empty())?;
             }
             Ok(Parent { folder, name })
@@ -224,6 +267,24 @@ mod imp {
         pub(super) fn replace_with(&self, staged: &Path) -> io::Result<()> {
             Ok(renameat(CWD, staged, &self.folder, &*self.name)?)
         }
+
+        pub(super) fn put_new(&self, staged: &Path) -> io::Result<()> {
+            #[cfg(target_os = "linux")]
+            {
+                use rustix::fs::{RenameFlags, renameat_with};
+                let only_new = RenameFlags::NOREPLACE;
+                match renameat_with(CWD, staged, &self.folder, &*self.name, only_new) {
+                    Err(Errno::INVAL | Errno::NOSYS) => {}
+                    moved => return Ok(moved?),
+                }
+            }
+            linkat(CWD, staged, &self.folder, &*self.name, AtFlags::empty())?;
+            std::fs::remove_file(staged)
+        }
+
+        pub(super) fn remove(&self) -> io::Result<()> {
+            Ok(unlinkat(&self.folder, &*self.name, AtFlags::empty())?)
+        }
     }
 }
 
@@ -246,11 +307,23 @@ mod imp {
         }
 
         pub(super) fn parent(&self, path: &RepoPath) -> io::Result<Parent> {
+            self.walk(path, Missing::Refuse)
+        }
+
+        pub(super) fn walk(&self, path: &RepoPath, missing: Missing) -> io::Result<Parent> {
             let mut reached = self.root.clone();
             let components: Vec<_> = path.to_os_path().iter().map(ToOwned::to_owned).collect();
             let (name, folders) = components.split_last().expect("a path has a last component");
             for component in folders {
                 reached.push(component);
+                if missing == Missing::Create {
+                    match std::fs::create_dir(&reached) {
+                        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+                            return Err(error);
+                        }
+                        _ => {}
+                    }
+                }
                 if !std::fs::symlink_metadata(&reached)?.is_dir() {
                     return Err(io::Error::from(io::ErrorKind::NotADirectory));
                 }
@@ -277,6 +350,15 @@ mod imp {
         #[expect(clippy::disallowed_methods, reason = "publishes a staged file")]
         pub(super) fn replace_with(&self, staged: &Path) -> io::Result<()> {
             std::fs::rename(staged, &self.path)
+        }
+
+        pub(super) fn put_new(&self, staged: &Path) -> io::Result<()> {
+            std::fs::hard_link(staged, &self.path)?;
+            std::fs::remove_file(staged)
+        }
+
+        pub(super) fn remove(&self) -> io::Result<()> {
+            std::fs::remove_file(&self.path)
         }
     }
 }
@@ -329,11 +411,12 @@ mod tests {
             tree.parent(&path(refused)).expect_err(refused);
         }
         // Where one call for all components is not to be had, the same is found component by component.
-        tree.inner.walk(&path("real/x")).expect("opens").open_file().expect("opens");
+        let walk = |way: &str| tree.inner.walk(&path(way), Missing::Refuse);
+        walk("real/x").expect("opens").open_file().expect("opens");
         for refused in ["link/x", "inside/x", "real/x/y", "real/no/x"] {
-            tree.inner.walk(&path(refused)).expect_err(refused);
+            walk(refused).expect_err(refused);
         }
-        tree.inner.walk(&path("real/alias")).expect("opens").open_file().expect_err("a link");
+        walk("real/alias").expect("opens").open_file().expect_err("a link");
         for refused in ["link/x", "inside/x", "real/alias", "real/folder", ".git/x", "real/no"] {
             tree.open_file(&path(refused)).expect_err(refused);
         }
@@ -368,6 +451,35 @@ mod tests {
             assert_eq!(std::fs::read(root.join("x")).expect("reads"), b"content");
             assert!(!staged.exists());
         }
+    }
+
+    #[test]
+    fn what_is_made_and_removed_lies_beneath() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let (root, outside) = (dir.path().join("root"), dir.path().join("outside"));
+        let staged = dir.path().join("staged");
+        std::fs::create_dir(&root).expect("creates");
+        std::fs::create_dir(&outside).expect("creates");
+        let stage = || crate::fs::write_atomic(&staged, b"new", crate::fs::Shared::No);
+        for file in [&staged, &outside.join("x")] {
+            crate::fs::write_atomic(file, b"new", crate::fs::Shared::No).expect("writes");
+        }
+        symlink(&outside, root.join("link")).expect("links");
+        symlink(outside.join("x"), root.join("alias")).expect("links");
+        let tree = Tree::open(&root).expect("opens");
+        let made = tree.make_parent(&path("a/b/c")).expect("creates");
+        assert!(made.put_new(&staged).expect("puts") && !staged.exists());
+        stage().expect("writes");
+        assert!(!made.put_new(&staged).expect("leaves it") && staged.exists());
+        let alias = tree.make_parent(&path("alias")).expect("opens");
+        assert!(!alias.put_new(&staged).expect("a link is there, too"));
+        for refused in ["link/x", "link/a/x", "alias/x", "a/b/c/d", ".git/x", "a/.GIT/x"] {
+            tree.make_parent(&path(refused)).expect_err(refused);
+        }
+        alias.remove().expect("removes");
+        made.remove().expect("removes");
+        assert!(!root.join("alias").exists() && !root.join("a/b/c").exists());
+        assert_eq!(std::fs::read_dir(&outside).expect("reads").count(), 1);
     }
 
     #[test]

@@ -98,7 +98,23 @@ pub fn if_exists<T>(result: io::Result<T>) -> io::Result<Option<T>> {
 /// # Errors
 /// If it cannot be read or has more than `max_bytes`.
 pub fn read_small(path: &Path, max_bytes: u64) -> Result<Option<Vec<u8>>, PathError> {
-    let Some(file) = if_exists(File::open(path)).context(path)? else {
+    read_opened(File::open(path), path, max_bytes)
+}
+
+/// The same for a file that others made: a symbolic link is not followed, and a pipe not waited for.
+///
+/// # Errors
+/// If it cannot be read, is no regular file, or has more than `max_bytes`.
+pub fn read_small_regular(path: &Path, max_bytes: u64) -> Result<Option<Vec<u8>>, PathError> {
+    read_opened(platform::open_regular(path), path, max_bytes)
+}
+
+fn read_opened(
+    opened: io::Result<File>,
+    path: &Path,
+    max_bytes: u64,
+) -> Result<Option<Vec<u8>>, PathError> {
+    let Some(file) = if_exists(opened).context(path)? else {
         return Ok(None);
     };
     let mut bytes = Vec::new();

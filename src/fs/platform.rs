@@ -73,7 +73,11 @@ mod imp {
     pub(super) fn open_regular(path: &Path) -> io::Result<File> {
         let no_follow = rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK;
         let flags = i32::try_from(no_follow.bits()).expect("open flags are small");
-        let file = std::fs::OpenOptions::new().read(true).custom_flags(flags).open(path)?;
+        let opened = std::fs::OpenOptions::new().read(true).custom_flags(flags).open(path);
+        let file = opened.map_err(|error| match rustix::io::Errno::from_io_error(&error) {
+            Some(rustix::io::Errno::LOOP) => super::not_regular(),
+            _ => error,
+        })?;
         super::check_regular(file)
     }
 }

@@ -63,7 +63,7 @@ pub fn check(
         let mut fault = judge(&entry, declares);
         if let Held::Pointer(pointer) = &entry.held {
             outcome.tally.pointers += 1;
-            outcome.tally.bytes += pointer.size();
+            outcome.tally.bytes = outcome.tally.bytes.saturating_add(pointer.size());
             let is_damaged = matches!(fault, Some(Fault::PointerDamaged(_)));
             if !is_damaged {
                 match sizes.compare(pointer)? {

@@ -286,7 +286,7 @@ impl<'a> Asked<'a> {
                 let fault = match result {
                     Ok(()) => {
                         self.tally.read += 1;
-                        self.tally.read_bytes += subject.size;
+                        self.tally.read_bytes = self.tally.read_bytes.saturating_add(subject.size);
                         continue;
                     }
                     Err(Failure::Cancelled) => continue,

@@ -1,7 +1,7 @@
 //! Pointers on their way into the work tree and the index; `.remote` files on their way out.
 
 use std::fs::{File, Metadata};
-use std::io::Write as _;
+use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -10,8 +10,8 @@ use super::{Error, LocalFile, Target, Wish};
 use crate::dataset::remote_file::{self, RemoteFile};
 use crate::digest::hash_reader;
 use crate::fail_point;
-use crate::fs::beneath::Parent;
-use crate::fs::{IoContext as _, PathError, Shared, create_folders, read_small, sync};
+use crate::fs::beneath::{Parent, Tree};
+use crate::fs::{IoContext as _, PathError, Shared, if_exists, read_small, sync};
 use crate::pointer::Pointer;
 use crate::repo::index::Index;
 use crate::repo::index_stat::{self, StatChange, StatUpdate};
@@ -115,18 +115,25 @@ pub fn remove_replaced(target: &Target, wishes: &[Wish]) -> Vec<(RepoPath, Strin
     let mut failures = Vec::new();
     for (path, remote) in wishes.iter().filter_map(|wish| wish.replaces.as_ref()) {
         let file = join(&target.top, path);
-        let is_same = read_small(&file, remote_file::MAX_BYTES).map(|text| {
-            text.map(|text| RemoteFile::parse(&text).is_ok_and(|found| found == *remote))
+        let removed = Parent::open(&target.top, path).and_then(|parent| match parent {
+            Some(parent) => remove_same(&parent, remote),
+            None => Ok(()),
         });
-        let removed = match is_same {
-            Ok(None) => Ok(()),
-            Ok(Some(true)) => std::fs::remove_file(&file).map_err(|error| error.to_string()),
-            Ok(Some(false)) => Err("it was changed meanwhile".to_owned()),
-            Err(error) => Err(error.to_string()),
-        };
+        let removed = removed.context(&file).map_err(|error| error.to_string());
         failures.extend(removed.err().map(|why| (path.clone(), why)));
     }
     failures
+}
+
+/// Removes a `.remote` file that says what it did.
+fn remove_same(parent: &Parent, remote: &RemoteFile) -> io::Result<()> {
+    let Some((file, _)) = if_exists(parent.open_file())? else { return Ok(()) };
+    let mut text = Vec::new();
+    file.take(remote_file::MAX_BYTES).read_to_end(&mut text)?;
+    match RemoteFile::parse(&text).is_ok_and(|found| found == *remote) {
+        true => parent.remove(),
+        false => Err(io::Error::other("it was changed meanwhile")),
+    }
 }
 
 /// Takes the `.remote` files of items whose pointers are staged out of the index, too.
@@ -229,26 +236,17 @@ fn put(
     let shown = join(&target.top, path);
     let folder = shown.parent().unwrap_or(&target.top);
     // A link on the way would lead out of the work tree.
-    let opened = match Parent::open(&target.top, path).context(folder)? {
-        Some(parent) => Some(parent),
-        None => {
-            create_folders(folder)?;
-            Parent::open(&target.top, path).context(folder)?
-        }
-    };
-    if opened.is_none() {
-        return Ok(Err("its folder went away".to_owned()));
-    }
+    let tree = Tree::open(&target.top).context(&target.top)?;
+    let parent = tree.make_parent(path).context(folder)?;
     let beside = std::fs::metadata(folder).context(folder)?;
     let mut staged = crate::fs::stage(site.store.tmp_near(&shown, &beside)?, Shared::Yes)?;
     std::io::copy(content, staged.as_file_mut()).context(&shown)?;
     staged.flush().context(&shown)?;
-    match staged.persist_noclobber(&shown) {
-        // Where it got its name by a link, its change time is a later one.
-        Ok(_) => Ok(Ok(std::fs::symlink_metadata(&shown).context(&shown)?)),
-        Err(error) if error.error.kind() == std::io::ErrorKind::AlreadyExists => {
-            Ok(Err(OTHER_FILE.to_owned()))
-        }
-        Err(error) => Err(error.error).context(&shown),
+    fail_point::reach("import-copied");
+    if !parent.put_new(staged.path()).context(&shown)? {
+        return Ok(Err(OTHER_FILE.to_owned()));
     }
+    staged.disable_cleanup(true);
+    // Where it got its name by a link, its change time is a later one.
+    Ok(Ok(parent.open_file().context(&shown)?.1))
 }

@@ -114,7 +114,7 @@ struct Finder<'a> {
 impl Finder<'_> {
     fn count(&mut self, path: &RepoPath, blob: BlobId, named: &Named) -> Result<(), Error> {
         self.status.items += 1;
-        self.status.bytes += named.size;
+        self.status.bytes = self.status.bytes.saturating_add(named.size);
         if !is_held_by_receipt(self.site, path, named)? && !names_remote(self.site, blob)? {
             self.status.unnamed.push(path.clone());
         }

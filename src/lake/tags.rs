@@ -197,7 +197,7 @@ fn tags_path(folder: &Path) -> PathBuf {
 
 fn load(url: &LakeUrl, folder: &Path) -> Result<Option<Tags>, LakeError> {
     let path = tags_path(folder);
-    let bytes = match fs::read_small(&path, MAX_TAGS_BYTES) {
+    let bytes = match fs::read_small_regular(&path, MAX_TAGS_BYTES) {
         Ok(bytes) => bytes,
         Err(error) if error.source.kind() == ErrorKind::FileTooLarge => {
             return Err(damaged(url, "it is too long"));

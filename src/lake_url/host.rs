@@ -23,8 +23,9 @@ impl Host {
     pub fn parse(text: &str) -> Result<Self, ParseUrlError> {
         let lower = text.to_ascii_lowercase();
         let wrong = || ParseUrlError::Host(without_secret(&lower).to_owned());
-        let (name, port) = match lower.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
-            Some((inner, port)) => {
+        let (name, port) = match lower.strip_prefix('[') {
+            Some(rest) => {
+                let (inner, port) = rest.split_once(']').ok_or_else(wrong)?;
                 let address: Ipv6Addr = inner.parse().map_err(|_| wrong())?;
                 let port = match port {
                     "" => None,
@@ -70,10 +71,15 @@ impl Host {
     }
 
     /// Returns true for `localhost` and loopback addresses: what is sent stays on this machine.
+    ///
+    /// An address of IPv6 that a translator turns into one of IPv4 is none: the translator is elsewhere.
     pub fn is_loopback(&self) -> bool {
         match self.address() {
             Some(IpAddr::V4(address)) => address.is_loopback(),
-            Some(IpAddr::V6(address)) => address.is_loopback(),
+            Some(IpAddr::V6(address)) => {
+                let mapped = address.to_ipv4_mapped();
+                mapped.map_or(address.is_loopback(), |mapped| mapped.is_loopback())
+            }
             None => &*self.name == "localhost",
         }
     }
@@ -83,40 +89,52 @@ impl Host {
         self.address().is_some()
     }
 
-    /// Returns the address that the name is; that of IPv4 where it is embedded in one of IPv6.
+    /// Returns the address that the name is.
     fn address(&self) -> Option<IpAddr> {
-        let Some(inner) = self.name.strip_prefix('[').and_then(|name| name.strip_suffix(']'))
-        else {
-            return self.name.trim_end_matches('.').parse::<Ipv4Addr>().ok().map(IpAddr::V4);
-        };
-        let address: Ipv6Addr = inner.parse().ok()?;
-        let [_, _, _, _, _, _, high, low] = address.segments();
-        let embedded = Ipv4Addr::from((u32::from(high) << 16) | u32::from(low));
-        let is_embedding = match address.segments() {
-            // `::ffff:a.b.c.d`, and what stands for IPv4 behind NAT64 (RFC 6052).
-            [0, 0, 0, 0, 0, 0xffff, ..] | [0x64, 0xff9b, 0, 0, 0, 0, ..] => true,
-            // `::a.b.c.d`, but not `::` and `::1`.
-            [0, 0, 0, 0, 0, 0, high, _] => high != 0,
-            _ => false,
-        };
-        Some(if is_embedding { IpAddr::V4(embedded) } else { IpAddr::V6(address) })
+        match self.name.strip_prefix('[').and_then(|name| name.strip_suffix(']')) {
+            Some(inner) => inner.parse().ok().map(IpAddr::V6),
+            None => self.name.trim_end_matches('.').parse().ok().map(IpAddr::V4),
+        }
     }
 
     fn is_forbidden(&self) -> bool {
-        const ALIBABA: Ipv4Addr = Ipv4Addr::new(100, 100, 100, 200);
-        match self.address() {
-            Some(IpAddr::V4(address)) => {
-                address.is_link_local() || address.octets()[0] == 0 || address == ALIBABA
-            }
-            Some(IpAddr::V6(address)) => {
-                let segments = address.segments();
-                // `fd00:ec2::/32` is where Amazon's metadata and pod identities are asked.
-                address.is_unspecified()
-                    || segments[0] & 0xffc0 == 0xfe80
-                    || segments[..2] == [0xfd00, 0x0ec2]
-            }
-            None => self.name.trim_end_matches('.') == "metadata.google.internal",
+        self.address().map_or_else(
+            || self.name.trim_end_matches('.') == "metadata.google.internal",
+            is_forbidden,
+        )
+    }
+}
+
+/// Returns true for link-local and metadata addresses, and for those that are none, in every spelling:
+/// no bucket is there, but a cloud's secrets may be.
+pub fn is_forbidden(address: IpAddr) -> bool {
+    const ALIBABA: Ipv4Addr = Ipv4Addr::new(100, 100, 100, 200);
+    match address {
+        IpAddr::V4(address) => {
+            address.is_link_local() || address.octets()[0] == 0 || address == ALIBABA
         }
+        IpAddr::V6(address) => {
+            let segments = address.segments();
+            // `fd00:ec2::/32` is where Amazon's metadata and pod identities are asked.
+            address.is_unspecified()
+                || segments[0] & 0xffc0 == 0xfe80
+                || segments[..2] == [0xfd00, 0x0ec2]
+                || embedded(address).is_some_and(|inner| is_forbidden(IpAddr::V4(inner)))
+        }
+    }
+}
+
+/// Returns the address of IPv4 that one of IPv6 stands for.
+fn embedded(address: Ipv6Addr) -> Option<Ipv4Addr> {
+    let of = |high: u16, low: u16| Some(Ipv4Addr::from((u32::from(high) << 16) | u32::from(low)));
+    match address.segments() {
+        // `::ffff:a.b.c.d`, and what stands for IPv4 behind NAT64 (RFC 6052).
+        [0, 0, 0, 0, 0, 0xffff, high, low] | [0x64, 0xff9b, 0, 0, 0, 0, high, low] => of(high, low),
+        // `::a.b.c.d`, but not `::` and `::1`.
+        [0, 0, 0, 0, 0, 0, high, low] if high != 0 => of(high, low),
+        // 6to4 (RFC 3056).
+        [0x2002, high, low, ..] => of(high, low),
+        _ => None,
     }
 }
 
@@ -149,7 +167,7 @@ fn is_name(name: &str) -> bool {
 /// password, only what stands before it.
 pub(super) fn without_secret(host: &str) -> &str {
     if host.starts_with('[') {
-        return host.split(']').next().unwrap_or_default();
+        return host.split_once(']').map_or("[", |(address, _)| address);
     }
     let (authority, _) = host.split_at(host.find('/').unwrap_or(host.len()));
     match authority.split_once(':') {
@@ -252,6 +270,11 @@ mod tests {
             "h:99999",
             "[::1",
             "[::1]9000",
+            "[",
+            "[h",
+            "[\nhost=evil",
+            "[-o",
+            "[::1]\n",
             "[::g]",
             "::1",
             "2852039166",
@@ -284,6 +307,7 @@ mod tests {
             "[::ffff:a9fe:a9fe]:80",
             "[::169.254.169.254]",
             "[64:ff9b::a9fe:a9fe]",
+            "[2002:a9fe:a9fe::1]",
             "[::ffff:0.0.0.0]",
             "Metadata.Google.Internal",
             "metadata.google.internal.:80",
@@ -310,6 +334,10 @@ mod tests {
         for text in
             ["localhost.example.com", "128.0.0.1", "x.localhost", "[::2]", "127.0.0.1.nip.io"]
         {
+            assert!(!Host::parse(text).expect(text).is_loopback(), "{text}");
+        }
+        // Others answer at these, whom nobody trusts with keys.
+        for text in ["[64:ff9b::7f00:1]", "[::127.0.0.1]", "[2002:7f00:1::]"] {
             assert!(!Host::parse(text).expect(text).is_loopback(), "{text}");
         }
     }

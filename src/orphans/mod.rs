@@ -46,7 +46,7 @@ pub struct Tally {
 impl Tally {
     fn add(&mut self, info: ObjectInfo) {
         self.count += 1;
-        self.bytes += info.size;
+        self.bytes = self.bytes.saturating_add(info.size);
         self.oldest = self.oldest.into_iter().chain(info.modified).min();
     }
 }

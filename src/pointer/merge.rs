@@ -26,6 +26,13 @@ pub fn merge(base: Option<&Pointer>, ours: &Pointer, theirs: &Pointer) -> Merged
         };
     }
     let base = base.filter(|base| base.oid() == ours.oid());
+    // One content has one size, so one of two is wrong: the one that nobody changed.
+    let size = match base.map(|base| base.size) {
+        _ if ours.size == theirs.size => ours.size,
+        Some(before) if before == ours.size => theirs.size,
+        Some(before) if before == theirs.size => ours.size,
+        _ => return Merged::Conflict,
+    };
     let none = (Vec::new(), Vec::new());
     let (base_extras, base_sources) =
         base.map_or(none, |base| (base.extras.clone(), base.sources.clone()));
@@ -34,12 +41,16 @@ pub fn merge(base: Option<&Pointer>, ours: &Pointer, theirs: &Pointer) -> Merged
         sources = merge_lists(&[], &ours.sources, &theirs.sources);
     }
     let mut merged = ours.clone();
+    merged.size = size;
     merged.extras = merge_lists(&base_extras, &ours.extras, &theirs.extras);
     merged.with_sources(sources).map_or(Merged::Conflict, Merged::Clean)
 }
 
-/// Ours without what theirs removed, then what theirs added.
+/// Ours without what theirs removed, then what theirs added; theirs in its order if ours changed nothing.
 fn merge_lists<T: PartialEq + Clone>(base: &[T], ours: &[T], theirs: &[T]) -> Vec<T> {
+    if base == ours {
+        return theirs.to_vec();
+    }
     let removed_there = |item: &&T| base.contains(item) && !theirs.contains(item);
     let added_there = |item: &&T| !base.contains(item) && !ours.contains(item);
     let kept = ours.iter().filter(|item| !removed_there(item));
@@ -73,6 +84,8 @@ mod tests {
         assert_eq!(clean(Some(&["a"]), &["a", "b"], &["a", "c"]), expect(&["a", "b", "c"]));
         assert_eq!(clean(Some(&["a", "b"]), &["b"], &["a", "b", "c"]), expect(&["b", "c"]));
         assert_eq!(clean(Some(&["a", "b"]), &["b", "a"], &["a", "b"]), expect(&["b", "a"]));
+        assert_eq!(clean(Some(&["a", "b"]), &["a", "b"], &["b", "a"]), expect(&["b", "a"]));
+        assert_eq!(clean(Some(&["a"]), &["a"], &["b", "a"]), expect(&["b", "a"]));
         assert_eq!(clean(None, &["a"], &["b"]), expect(&["a", "b"]));
     }
 
@@ -97,6 +110,17 @@ mod tests {
         let old = pointer(b"old", &["a"]);
         let (ours, theirs) = (pointer(b"new", &["a"]), pointer(b"new", &["b"]));
         assert_eq!(merge(Some(&old), &ours, &theirs), Merged::Clean(pointer(b"new", &["a", "b"])));
+    }
+
+    #[test]
+    fn of_two_sizes_the_one_that_was_changed_is_taken() {
+        let sized = |size| Pointer { size, ..pointer(b"x", &["a"]) };
+        let (old, new, other) = (sized(5), sized(6), sized(7));
+        assert_eq!(merge(Some(&old), &old, &new), Merged::Clean(new.clone()));
+        assert_eq!(merge(Some(&old), &new, &old), Merged::Clean(new.clone()));
+        assert_eq!(merge(Some(&old), &new, &new), Merged::Clean(new.clone()));
+        assert_eq!(merge(Some(&old), &new, &other), Merged::Conflict);
+        assert_eq!(merge(None, &new, &other), Merged::Conflict);
     }
 
     #[test]

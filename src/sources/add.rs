@@ -10,6 +10,7 @@ use crate::fs::{IoContext as _, PathError};
 use crate::lake_url::{LakeUrl, SourceUrl};
 use crate::object_name::ObjectName;
 use crate::repo_path::RepoPath;
+use crate::size;
 use crate::store::Presence;
 use crate::transfer::download::Downloads;
 use crate::transfer::presence::{Answer, Questions};
@@ -56,7 +57,7 @@ pub struct Report {
 impl Plan {
     /// Returns how many objects are to be sent, and how many bytes these are.
     pub fn to_send(&self) -> (usize, u64) {
-        (self.jobs.len(), self.jobs.iter().map(|(job, _)| job.size).sum())
+        (self.jobs.len(), size::total(self.jobs.iter().map(|(job, _)| job.size)))
     }
 
     /// Returns the items whose object cannot be had, and why.

@@ -27,7 +27,7 @@ pub struct Tally {
 impl Tally {
     fn count(&mut self, source: &SourceUrl, size: u64) {
         self.items += 1;
-        self.bytes += size;
+        self.bytes = self.bytes.saturating_add(size);
         let is_better = |known: &(SourceUrl, u64)| {
             size.abs_diff(TELLING_BYTES) < known.1.abs_diff(TELLING_BYTES)
         };
@@ -56,7 +56,7 @@ pub fn of_index(site: &Workspace, index: &Index) -> Result<Tallies, repo::Error>
     let mut tallies = Tallies::default();
     walk::of_index(site, index, &mut |_, pointer| {
         tallies.items += 1;
-        tallies.bytes += pointer.size();
+        tallies.bytes = tallies.bytes.saturating_add(pointer.size());
         for source in pointer.sources() {
             match tallies.lakes.get_mut(&source.lake) {
                 Some(tally) => tally.count(source, pointer.size()),

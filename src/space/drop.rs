@@ -9,6 +9,7 @@ use crate::fill::drop::{self, State};
 use crate::fs::PathError;
 use crate::lake_url::LakeUrl;
 use crate::repo_path::RepoPath;
+use crate::size;
 use crate::workspace::Workspace;
 
 /// Why a file keeps its content.
@@ -36,7 +37,7 @@ pub struct Plan {
 impl Plan {
     /// Returns how many bytes the content has.
     pub fn bytes(&self) -> u64 {
-        self.found.iter().map(|(item, _)| item.pointer.size()).sum()
+        size::total(self.found.iter().map(|(item, _)| item.pointer.size()))
     }
 }
 

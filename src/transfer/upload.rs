@@ -65,7 +65,8 @@ impl Transfer {
             }
         }
         let totals = ways.iter().flat_map(|way| &way.batches).flatten();
-        let (objects, bytes) = totals.fold((0, 0), |sum, job| (sum.0 + 1, sum.1 + job.size));
+        let (objects, bytes) =
+            totals.fold((0, 0_u64), |sum, job| (sum.0 + 1, sum.1.saturating_add(job.size)));
         self.reporter.expect(Activity::Uploading, objects, bytes);
         let report = Mutex::new(report);
         // Each lake has threads of its own, so that one that is slow or dies holds up no other.

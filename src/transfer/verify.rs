@@ -10,6 +10,7 @@ use crate::digest::hash_reader;
 use crate::lake_url::SourceUrl;
 use crate::oid::Oid;
 use crate::parallel;
+use crate::size;
 
 /// An object that a lake should hold.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,7 +27,7 @@ impl Transfer {
     /// Reads objects in full, several at once, and says of each, in order, why it is not known to be
     /// right. Those that are right get a receipt.
     pub fn verify(&self, subjects: &[Subject]) -> Vec<Result<(), Failure>> {
-        let bytes = subjects.iter().map(|subject| subject.size).sum();
+        let bytes = size::total(subjects.iter().map(|subject| subject.size));
         self.reporter.expect(Activity::Verifying, subjects.len() as u64, bytes);
         let lakes = subjects.iter().map(|subject| self.lakes.at(&subject.source.lake));
         let threads = lakes.map(|open| open.most_at_once(self.jobs)).max();

@@ -84,7 +84,7 @@ impl Progress {
 
     pub(super) fn moved(&mut self, bytes: u64) {
         if let Some(work) = &mut self.work {
-            work.bytes_done += bytes;
+            work.bytes_done = work.bytes_done.saturating_add(bytes);
             self.show(Instant::now());
         }
     }
@@ -103,8 +103,8 @@ impl Progress {
         if work.activity == Activity::Hashing {
             work.objects += objects;
             work.objects_done += objects;
-            work.bytes += bytes;
-            work.bytes_done += bytes;
+            work.bytes = work.bytes.saturating_add(bytes);
+            work.bytes_done = work.bytes_done.saturating_add(bytes);
             self.show(now);
         }
     }

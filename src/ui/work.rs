@@ -36,7 +36,7 @@ impl Work {
     /// Hears how large so many of the objects are together.
     pub(super) fn size(&mut self, objects: u64, bytes: u64) {
         self.objects_sized += objects;
-        self.bytes += bytes;
+        self.bytes = self.bytes.saturating_add(bytes);
     }
 
     /// Returns how many bytes there are to move, and true if that is a guess: an object of unknown size

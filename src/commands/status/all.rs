@@ -42,7 +42,7 @@ fn print(context: &Context, site: &Workspace, proof: &Proof) -> Result<(), Error
         context.ui.data(&format!("{path}\t{oid}\t{}\t{why}", found.size))?;
     }
     if !proof.only_here.is_empty() {
-        let bytes = proof.only_here.iter().map(|found| found.size).sum();
+        let bytes = size::total(proof.only_here.iter().map(|found| found.size));
         let count = counted(proof.only_here.len(), "thing is", "things are");
         context.ui.status(&format!(
             "{count} only here ({}), or cannot be proved to be elsewhere.",

@@ -49,7 +49,7 @@ struct Owed {
 
 impl Owed {
     fn bytes(&self) -> u64 {
-        self.uploads.iter().map(|record| record.size).sum()
+        size::total(self.uploads.iter().map(|record| record.size))
     }
 }
 

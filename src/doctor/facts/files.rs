@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use crate::config::Config;
 use crate::config::file::{Settings, Unknown};
 use crate::doctor::Error;
-use crate::fs::{PathError, read_small};
+use crate::fs::beneath::Tree;
+use crate::fs::{IoContext as _, PathError, read_small};
 use crate::fsck::pointers::{self, Tally};
 use crate::fsck::scope::Scope;
 use crate::fsck::{self, Finding};
@@ -14,7 +15,7 @@ use crate::repo::attributes::assigned::Assignments;
 use crate::repo::attributes::lines::LakeLine;
 use crate::repo::attributes::{is_attributes_file, is_never_tracked};
 use crate::repo::index::Index;
-use crate::repo_path::{RepoPath, join};
+use crate::repo_path::{RepoPath, join, os_path_to_bytes};
 use crate::workspace::{self, Workspace};
 
 /// Longest attributes file that is read; git itself ignores those above 100 MiB.
@@ -123,8 +124,9 @@ fn attributes(site: &Workspace, top: &Path) -> Result<Vec<AttributeFault>, Error
         }
     }
     let mut faults = Vec::new();
+    let tree = Tree::open(top).context(top)?;
     for file in attributes_files(site, top, &index) {
-        for (number, line) in incomplete_lines(&file)? {
+        for (number, line) in incomplete_lines(&tree, &file)? {
             let key = Some((file.clone(), number));
             let paths = faulty.remove(&(key.clone(), line.missing())).unwrap_or_default();
             // Another line may say the rest for all files that this one gives to git-lake.
@@ -162,8 +164,14 @@ fn attributes_files(site: &Workspace, top: &Path, index: &Index) -> BTreeSet<Pat
     files
 }
 
-fn incomplete_lines(file: &Path) -> Result<Vec<(usize, LakeLine)>, PathError> {
-    let text = read_small(file, MAX_ATTRIBUTES_BYTES)?.unwrap_or_default();
+fn incomplete_lines(tree: &Tree, file: &Path) -> Result<Vec<(usize, LakeLine)>, PathError> {
+    let below = file.strip_prefix(tree.root()).map(os_path_to_bytes);
+    let below = below.ok().and_then(|path| RepoPath::parse(&path));
+    let text = match below.filter(|path| !path.enters_git_dir()) {
+        // git does not follow a link in the work tree either.
+        Some(path) if tree.open_file(&path).is_err() => return Ok(Vec::new()),
+        _ => read_small(file, MAX_ATTRIBUTES_BYTES)?.unwrap_or_default(),
+    };
     let lines = text.split(|byte| *byte == b'\n').enumerate();
     let lines = lines.filter_map(|(at, line)| Some((at + 1, LakeLine::parse(line)?)));
     Ok(lines.filter(|(_, line)| !line.missing().is_empty()).collect())

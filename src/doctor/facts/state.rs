@@ -119,7 +119,7 @@ fn owed(site: &Workspace) -> Result<BTreeMap<LakeUrl, Owed>, Error> {
         let is_accepted = accepted.contains(&record.url.lake);
         let entry = owed.entry(record.url.lake).or_default();
         entry.objects += 1;
-        entry.bytes += record.size;
+        entry.bytes = entry.bytes.saturating_add(record.size);
         entry.is_accepted = is_accepted;
     }
     Ok(owed)

@@ -6,7 +6,7 @@
 //! hand out a machine's keys, are refused.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
@@ -18,6 +18,7 @@ use aws_smithy_runtime_api::client::dns::{DnsFuture, ResolveDns, ResolveDnsError
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 
 use crate::fs::read_small;
+use crate::lake_url::host::is_forbidden;
 
 /// Longest file of certificates that is read, in bytes.
 const MAX_BUNDLE_BYTES: u64 = 16 << 20;
@@ -108,35 +109,9 @@ impl ResolveDns for CarefulResolver {
     }
 }
 
-/// Returns true for addresses that reach services of the machine's own link, or none.
-fn is_forbidden(address: IpAddr) -> bool {
-    /// The metadata address of AWS in IPv6.
-    const METADATA: Ipv6Addr = Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254);
-    match address {
-        IpAddr::V4(v4) => {
-            v4.is_link_local() || v4.is_unspecified() || v4.octets() == [100, 100, 100, 200]
-        }
-        IpAddr::V6(v6) => match v6.to_ipv4_mapped() {
-            Some(v4) => is_forbidden(IpAddr::V4(v4)),
-            None => v6.is_unicast_link_local() || v6.is_unspecified() || v6 == METADATA,
-        },
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn metadata_addresses_are_forbidden_in_every_spelling() {
-        for bad in ["169.254.169.254", "::ffff:169.254.1.1", "fe80::1", "fd00:ec2::254", "0.0.0.0"]
-        {
-            assert!(is_forbidden(bad.parse().expect("an address")), "{bad}");
-        }
-        for good in ["127.0.0.1", "10.0.0.1", "::1", "2001:db8::1", "100.100.100.201"] {
-            assert!(!is_forbidden(good.parse().expect("an address")), "{good}");
-        }
-    }
 
     #[test]
     fn pools_are_shared_and_a_missing_bundle_is_named() {

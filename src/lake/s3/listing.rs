@@ -53,7 +53,13 @@ pub(super) async fn page(lake: &S3Lake, after: Option<&str>) -> Result<Page, Tro
             Err(_) => foreign.push(info),
         }
     }
-    Ok(Page { objects, foreign, next: last.filter(|_| !is_last) })
+    let goes_on = last.as_deref() > after;
+    match (is_last, goes_on) {
+        (true, _) => Ok(Page { objects, foreign, next: None }),
+        (false, true) => Ok(Page { objects, foreign, next: last }),
+        // Whoever asked for what is behind it would ask for ever.
+        (false, false) => Err(Trouble::Settings("The server's listing does not go on".into())),
+    }
 }
 
 /// Returns true if what lies under a key, without the lake's prefix, is the lake's own.

@@ -22,6 +22,7 @@ use crate::lake::{LakeError, ObjectInfo, Retry, Upload};
 use crate::lake_url::LakeUrl;
 use crate::object_name::ObjectName;
 use crate::oid::Oid;
+use crate::size;
 
 const HEADER: &str = "git-lake upload v1";
 /// Longer notes are not ours. Servers have ids of a few hundred bytes at most.
@@ -234,7 +235,7 @@ pub(super) async fn all(lake: &S3Lake) -> Result<Vec<ObjectInfo>, Trouble> {
             match list(lake, &key, &id).await {
                 Ok(parts) => {
                     let sizes = parts.values().filter_map(|part| u64::try_from(part.size()?).ok());
-                    Ok(Some(ObjectInfo { size: sizes.sum(), modified }))
+                    Ok(Some(ObjectInfo { size: size::total(sizes), modified }))
                 }
                 // It ended meanwhile.
                 Err(trouble) if trouble.says(Refusal::is_not_found) => Ok(None),

@@ -134,6 +134,10 @@ impl Receipts {
             return Ok(());
         }
         let (date, id) = (unix_now(), id.unwrap_or(known::NO_ID));
+        // Before, and not after: of a log that belongs to another lake nothing is left by it.
+        if self.with(lake, |known| known.is_to_be_folded())? {
+            self.fold(lake, id)?;
+        }
         let survives = self.with(lake, |known| match known.is_voided_by(id) {
             true => Survives::PowerCut,
             false => Survives::Kill,
@@ -145,11 +149,7 @@ impl Receipts {
             lines.push_str(&known::receipt_line(name, &receipt));
         }
         self.append(lake, &lines, survives)?;
-        let is_to_be_folded = self.with(lake, |known| {
-            lines.lines().for_each(|line| known.take_line(line));
-            known.is_to_be_folded()
-        })?;
-        if is_to_be_folded { self.fold(lake, id) } else { Ok(()) }
+        self.with(lake, |known| lines.lines().for_each(|line| known.take_line(line)))
     }
 
     /// Records that the lake turned out not to hold the object, or holds another: no receipt is left,
@@ -194,6 +194,9 @@ impl Receipts {
         let path = self.path(lake);
         let mut options = OpenOptions::new();
         let mut log = options.read(true).append(true).create(true).open(&path).context(&path)?;
+        if is_begun_header(&mut log, &known::header(lake)).context(&path)? {
+            log.set_len(0).context(&path)?;
+        }
         let begin = match last_byte(&mut log).context(&path)? {
             None => known::header(lake),
             Some(b'\n') => String::new(),
@@ -271,6 +274,17 @@ impl Receipts {
         }
         Ok(act(lakes.get_mut(lake).expect("inserted above")))
     }
+}
+
+/// Returns true if a crash cut off the first line of a log, of which it is all.
+fn is_begun_header(log: &mut File, header: &str) -> std::io::Result<bool> {
+    if log.metadata()?.len() >= header.len() as u64 {
+        return Ok(false);
+    }
+    let mut begun = Vec::new();
+    log.rewind()?;
+    log.read_to_end(&mut begun)?;
+    Ok(header.as_bytes().starts_with(&begun))
 }
 
 /// Returns the last byte of a file; `None` if it is empty.
