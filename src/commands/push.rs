@@ -8,6 +8,7 @@ use crate::lake_url::SourceUrl;
 use crate::owed::{self, Look};
 use crate::repo::history;
 use crate::repo_path::RepoPath;
+use crate::sources::upload::relay_what_is_not_stored;
 use crate::store::queue::Owed;
 use crate::ui::size;
 
@@ -51,6 +52,7 @@ pub fn run(context: &Context, args: &Args) -> super::Result {
         }
     }
     let (report, due) = owed::pay(&site, owed.into_values().collect())?;
+    let report = relay_what_is_not_stored(&site, report);
     finish::tell(&site, &report, &due);
     owed::settle(&site, Look::Everywhere)?;
     if report.moved.sent > 0 {

@@ -9,7 +9,7 @@ use crate::lake_url::{LakeUrl, SourceUrl};
 use crate::pointer::Pointer;
 use crate::repo_path::RepoPath;
 use crate::transfer::presence::Questions;
-use crate::transfer::upload::{Job, Moved, Origin};
+use crate::transfer::upload::{self, Job, Moved, Origin};
 use crate::workspace::Workspace;
 
 /// So many pointers are looked at together: enough for lists of lakes to answer many questions, and
@@ -25,6 +25,31 @@ pub struct Report {
     pub failures: Vec<(RepoPath, String)>,
     /// How many uploads wait for the user to accept a remote.
     pub unaccepted: BTreeMap<LakeUrl, usize>,
+}
+
+/// Uploads what failed because the store lacks it from wherever else it can be had, and returns the report with
+/// what came of that. A commit can owe what this clone never had, or has given up because one lake holds it.
+pub fn relay_what_is_not_stored(site: &Workspace, report: upload::Report) -> upload::Report {
+    let upload::Report { mut moved, failures } = report;
+    let (mut jobs, mut left) = (Vec::new(), Vec::new());
+    for (job, failure) in failures {
+        let pointer = match failure {
+            upload::Failure::NotStored => Pointer::new(job.oid, job.size, Vec::new()).ok(),
+            _ => None,
+        };
+        let origins = pointer.map(|it| supply::origins(site, &job.path, &it, &job.url.lake));
+        match origins.as_deref().and_then(<[Origin]>::split_first) {
+            Some((first, others)) => {
+                let job = Job { from: first.clone(), ..job };
+                jobs.push((job, others.to_vec()));
+            }
+            None => left.push((job, failure)),
+        }
+    }
+    let relayed = site.transfer().relay(jobs);
+    moved += relayed.moved;
+    left.extend(relayed.failures);
+    upload::Report { moved, failures: left }
 }
 
 /// Uploads what pointers owe, a few thousand pointers at a time.
