@@ -1,8 +1,8 @@
 //! A day's work while any request may meet any trouble, as chance has it.
 //!
-//! `GIT_LAKE_TEST_SEEDS` is how many such days there are, 6 unless set; hundreds find what is rare.
-//! `GIT_LAKE_TEST_SEED` names one alone. What a request meets depends on the seed, on what is asked for
-//! and on how often it was asked, not on what comes first.
+//! A seed makes a day; `GIT_LAKE_TEST_SEEDS=<first>..<end>` has others run, and hundreds find what is rare. What
+//! a request meets depends on the seed, on what is asked for and on how often it was asked, not on what comes
+//! first.
 
 use std::collections::HashMap;
 use std::fs;
@@ -10,9 +10,12 @@ use std::fs;
 use git_lake::oid::Oid;
 
 use crate::common::disturbed::{LARGE, Site, Surroundings, TROUBLES};
+use crate::common::random::seeds;
 use crate::common::s3::endpoint::Endpoint;
 use crate::common::s3::{Recorded, S3Server};
 
+/// So many days run unless others are wanted.
+const DAYS: u64 = 4;
 /// Of so many requests one meets something.
 const ONE_IN: u64 = 6;
 
@@ -85,24 +88,16 @@ fn ends_well(site: &Site) {
     clone.is_clean_when_touched();
 }
 
-fn number(name: &str) -> Option<u64> {
-    std::env::var(name).ok().map(|text| text.parse().unwrap())
-}
-
 fn days(server: impl Fn() -> Endpoint) {
     let surroundings = Surroundings::new();
-    let seeds = match number("GIT_LAKE_TEST_SEED") {
-        Some(seed) => seed..seed + 1,
-        None => 0..number("GIT_LAKE_TEST_SEEDS").unwrap_or(6),
-    };
-    for seed in seeds {
+    for seed in seeds(0..DAYS) {
         let site = Site::new(&surroundings, server());
         let day = std::panic::AssertUnwindSafe(|| {
             disturb(&site, seed);
             work(&site, seed);
             ends_well(&site);
         });
-        assert!(std::panic::catch_unwind(day).is_ok(), "GIT_LAKE_TEST_SEED={seed}");
+        assert!(std::panic::catch_unwind(day).is_ok(), "seed {seed}");
     }
 }
 

@@ -1,5 +1,14 @@
 //! Numbers that look random and come again with their seed.
 
+use std::ops::Range;
+
+/// Returns the seeds to run: `GIT_LAKE_TEST_SEEDS=<first>..<end>`, or these.
+pub(crate) fn seeds(usual: Range<u64>) -> Range<u64> {
+    let Ok(wanted) = std::env::var("GIT_LAKE_TEST_SEEDS") else { return usual };
+    let (first, end) = wanted.split_once("..").expect("`<first>..<end>`");
+    first.parse().unwrap()..end.parse().unwrap()
+}
+
 /// A sequence that its seed decides (SplitMix64, public domain, by Sebastiano Vigna).
 pub(crate) struct Random(u64);
 

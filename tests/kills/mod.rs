@@ -12,7 +12,7 @@ use std::process::Command;
 
 use nix::errno::Errno;
 
-use crate::common::random::Random;
+use crate::common::random::{Random, seeds};
 use crate::common::s3::S3Server;
 use crate::common::s3::endpoint::Endpoint;
 use crate::common::tracer::{self, Deed, Step, Watched, watch};
@@ -296,13 +296,7 @@ fn run_seeds(usual: u64, deeds: &[Deed], does_power_fail: bool) {
     if !tracer::is_possible() {
         return not_tested("ptrace(2) on own processes");
     }
-    let seeds = match std::env::var("GIT_LAKE_TEST_SEEDS") {
-        Ok(range) => {
-            let (first, end) = range.split_once("..").unwrap();
-            first.parse().unwrap()..end.parse().unwrap()
-        }
-        Err(_) => 0..usual,
-    };
+    let seeds = seeds(0..usual);
     let only = std::env::var("GIT_LAKE_TEST_SCENARIO").ok();
     let (mut all, mut struck, mut failures) = (0, 0, Vec::new());
     for (at, scenario) in SCENARIOS.iter().enumerate() {

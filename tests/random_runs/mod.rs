@@ -2,14 +2,14 @@
 //! model of it says, and nothing is lost.
 //!
 //! A seed decides the steps. For others, or for hours:
-//! `GIT_LAKE_TEST_STEPS=100000 GIT_LAKE_TEST_SEEDS=7..8 cargo test random_runs`.
+//! `GIT_LAKE_TEST_STEPS=100000 GIT_LAKE_TEST_SEEDS=7..8 cargo test more_long_runs -- --ignored`.
 
 mod model;
 
 use std::fs;
 use std::path::PathBuf;
 
-use crate::common::random::Random;
+use crate::common::random::{Random, seeds};
 use crate::common::truth::{self, Lakes};
 use crate::common::{Lake, Ran, Repo, TestEnv};
 
@@ -395,7 +395,5 @@ fn the_fourth_long_run_is_as_the_model_says() {
 #[test]
 #[ignore = "runs as long as one wants it to: see the head of this file"]
 fn more_long_runs_are_as_the_model_says() {
-    let seeds = std::env::var("GIT_LAKE_TEST_SEEDS").unwrap_or("5..6".to_owned());
-    let (first, end) = seeds.split_once("..").unwrap();
-    (first.parse::<u64>().unwrap()..end.parse().unwrap()).for_each(run);
+    seeds(5..6).for_each(run);
 }
