@@ -229,3 +229,31 @@ fn a_pull_does_not_hide_an_edit_of_the_same_second() {
         assert_eq!(clone.status(), " M text.txt\n");
     }
 }
+
+#[test]
+fn a_git_that_is_too_old_is_named_before_anything_is_set_up() {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    let env = TestEnv::new();
+    let (repo, lake) = (env.repo("work"), env.lake("lake"));
+    let folder = env.path("old");
+    std::fs::create_dir(&folder).unwrap();
+    let real = repo.run("sh", ["-c", "command -v git"]).stdout;
+    let script = format!(
+        "#!/bin/sh\n[ \"$1\" != --version ] || {{ echo git version 2.30.2; exit; }}\nexec {} \"$@\"\n",
+        real.trim_end()
+    );
+    std::fs::write(folder.join("git"), script).unwrap();
+    std::fs::set_permissions(folder.join("git"), std::fs::Permissions::from_mode(0o755)).unwrap();
+    let path = repo.run("sh", ["-c", "printf %s \"$PATH\""]).stdout;
+    let repo = repo.with("PATH", format!("{}:{path}", folder.display()));
+    let too_old = "git version 2.30.2 is too old: git-lake needs 2.39 or newer";
+    for args in [["init", &lake.url()].as_slice(), &["install"]] {
+        let ran = repo.run("git-lake", args);
+        assert_eq!((ran.code, ran.told()), (Some(1), vec![&*format!("git-lake: {too_old}")]));
+    }
+    assert!(!repo.path.join(".gitlake.toml").exists());
+    let ran = repo.run("git-lake", ["doctor"]);
+    assert_eq!(ran.code, Some(1));
+    assert!(ran.stdout.contains(too_old), "{ran:#?}");
+}

@@ -16,7 +16,8 @@ use crate::lake_url::LakeUrl;
 use crate::oid::Oid;
 use crate::repo::gitconfig::{self, ConfigFile};
 use crate::repo::hooks::{self, Outcome};
-use crate::repo::{Repo, filter_config};
+use crate::repo::process::Git;
+use crate::repo::{Repo, filter_config, git_version};
 use crate::store::Store;
 use crate::workspace::settings_text;
 
@@ -54,6 +55,7 @@ pub struct Args {
 /// If an argument makes no sense, a lake cannot be used, or a file cannot be written.
 pub fn run(context: &Context, args: Args) -> super::Result {
     let (repo, top) = context.work_tree()?;
+    git_version::check(&Git::of(&repo)?).map_err(|error| Error::Refused(error.to_string()))?;
     if args.name.is_some() && args.urls.len() != 1 {
         return Err(Error::Usage("`--name` goes with one URL".into()));
     }

@@ -2,7 +2,8 @@
 
 use super::{Context, Error, Exit};
 use crate::repo::gitconfig::{self, ConfigFile};
-use crate::repo::{Environment, filter_config};
+use crate::repo::process::Git;
+use crate::repo::{Environment, filter_config, git_version};
 
 /// Set the filter up for all your repositories, so that a fresh clone needs no other step
 #[derive(clap::Args)]
@@ -23,8 +24,10 @@ pub struct UninstallArgs {
 /// Runs `git lake install`.
 ///
 /// # Errors
-/// If the configuration cannot be written.
+/// If git is too old or the configuration cannot be written.
 pub fn install(context: &Context, args: &InstallArgs) -> super::Result {
+    git_version::check(&Git::find(&Environment::read(), &context.folder)?)
+        .map_err(|error| Error::Refused(error.to_string()))?;
     let mut config = open(args.system)?;
     filter_config::write(&mut config)?;
     context.ui.status(&format!("git-lake is set up in `{}`.", config.path().display()));

@@ -18,6 +18,7 @@ pub mod credential;
 mod environment;
 pub mod file_name;
 pub mod filter_config;
+pub mod git_version;
 pub mod gitconfig;
 pub mod history;
 pub mod hooks;

@@ -359,8 +359,9 @@ impl Repo {
 
     /// The local state of the clone.
     pub(crate) fn state(&self) -> PathBuf {
-        let common = self.git(["rev-parse", "--path-format=absolute", "--git-common-dir"]).stdout;
-        PathBuf::from(common.trim_end()).join("lake/v1")
+        // git before 2.31 has no `--path-format`.
+        let common = self.git(["rev-parse", "--git-common-dir"]).stdout;
+        self.path.join(common.trim_end()).canonicalize().unwrap().join("lake/v1")
     }
 
     /// Where the store has an object.

@@ -2,7 +2,7 @@
 # Runs a command with another version of git, which is built from source once:
 #
 #     tests/git/version.sh VERSION COMMAND [ARGUMENT...]
-#     tests/git/version.sh 2.30.2 cargo test
+#     tests/git/version.sh 2.55.0 cargo test
 #
 # It needs a C compiler, make, zlib's headers, and curl or GIT_LAKE_GIT_SOURCE. The exit code is that of COMMAND;
 # 125 says that there was no such git to run it with.

@@ -3,13 +3,13 @@
 use crate::doctor::Error;
 use crate::repo::hooks::{self, Hook, HookState};
 use crate::repo::process::{self, Git};
-use crate::repo::{Environment, Origin, filter_config};
+use crate::repo::{Environment, Origin, filter_config, git_version};
 use crate::workspace::Workspace;
 
 /// How the clone is set up.
 #[derive(Debug)]
 pub struct Setup {
-    /// What `git --version` says, or why git cannot be asked.
+    /// What `git --version` says, or why git cannot be asked, or that it is too old.
     pub git: Result<String, String>,
     /// Whether git finds the program by its name.
     pub is_on_path: bool,
@@ -35,7 +35,7 @@ pub struct FilterKey {
 impl Setup {
     pub(super) fn look(site: &Workspace) -> Result<Self, Error> {
         let environment = Environment::read();
-        let git = Git::of(&site.repo).and_then(|git| git.run(&["--version"], b""));
+        let git = Git::of(&site.repo).map_err(Into::into).and_then(|git| git_version::check(&git));
         let filter = filter_config::KEYS.into_iter().map(|(key, expected)| FilterKey {
             key,
             expected,
@@ -44,10 +44,7 @@ impl Setup {
         let has_hooks = site.repo.work_tree().is_some();
         let hooks = Hook::ALL.into_iter().filter(|_| has_hooks);
         Ok(Self {
-            git: match git {
-                Ok(output) => Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned()),
-                Err(error) => Err(error.to_string()),
-            },
+            git: git.map_err(|error| error.to_string()),
             is_on_path: process::program(&environment, "git-lake").is_some(),
             filter: filter.collect(),
             hooks: hooks.map(|hook| hooks::state(&site.repo, hook)).collect::<Result<_, _>>()?,

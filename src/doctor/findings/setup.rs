@@ -3,10 +3,8 @@
 use crate::doctor::Finding;
 use crate::doctor::facts::Setup;
 use crate::doctor::facts::setup::FilterKey;
+use crate::repo::git_version;
 use crate::repo::hooks::{HookFile, HookState};
-
-/// The oldest git that is known to do what is asked of it.
-const OLDEST_GIT: (u32, u32) = (2, 39);
 
 pub(super) fn decide(setup: &Setup) -> Vec<Finding> {
     let version = format!("git-lake {}", env!("CARGO_PKG_VERSION"));
@@ -21,24 +19,13 @@ pub(super) fn decide(setup: &Setup) -> Vec<Finding> {
 }
 
 fn git(said: &Result<String, String>) -> Finding {
-    let (major, minor) = OLDEST_GIT;
     match said {
         Err(why) => Finding::problem("git-version", why.clone()),
-        Ok(said) => match version_of(said) {
-            Some(found) if found < OLDEST_GIT => {
-                let text = format!("{said} is too old: git-lake needs {major}.{minor} or newer");
-                Finding::problem("git-version", text)
-            }
+        Ok(said) => match git_version::parse(said) {
             Some(_) => Finding::ok("git-version", said.clone()),
             None => Finding::note("git-version", format!("`{said}` says no version of git")),
         },
     }
-}
-
-/// Reads `git version 2.39.5 (and more)`.
-fn version_of(said: &str) -> Option<(u32, u32)> {
-    let mut numbers = said.strip_prefix("git version ")?.split('.');
-    Some((numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?))
 }
 
 fn filter(keys: &[FilterKey]) -> Vec<Finding> {
@@ -139,14 +126,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn versions_of_git_are_read_and_compared() {
-        assert_eq!(version_of("git version 2.39.5 (Apple Git-154)"), Some((2, 39)));
-        assert_eq!(version_of("git version 2.53.0.rc1"), Some((2, 53)));
-        assert_eq!(version_of("hub version 2"), None);
-        let level = |said: &str| git(&Ok(said.to_owned())).level.name();
-        assert_eq!(level("git version 2.38.9"), "problem");
-        assert_eq!(level("git version 2.39.0"), "ok");
-        assert_eq!(level("git version 3.0.0"), "ok");
-        assert_eq!(level("nonsense"), "note");
+    fn a_git_that_is_too_old_is_a_problem_and_one_that_says_nonsense_is_noted() {
+        let level = |said: Result<&str, &str>| {
+            git(&said.map(str::to_owned).map_err(str::to_owned)).level.name()
+        };
+        assert_eq!(level(Err("git version 2.38.9 is too old")), "problem");
+        assert_eq!(level(Ok("git version 2.39.0")), "ok");
+        assert_eq!(level(Ok("git version 3.0.0")), "ok");
+        assert_eq!(level(Ok("nonsense")), "note");
     }
 }
