@@ -16,6 +16,11 @@ use crate::common::s3::endpoint::Endpoint;
 /// Most of the time of a case is spent waiting.
 const AT_ONCE: usize = 16;
 
+/// Of so many cases one is tested unless others are wanted.
+const ONE_OF: usize = 7;
+/// The same before a server outside.
+const ONE_OF_OUTSIDE: usize = 17;
+
 /// A command and what happens meanwhile.
 type Case = (&'static Work, &'static Trouble);
 
@@ -101,8 +106,8 @@ fn settles(site: &Site, work: &Work, ended: Ended) {
 }
 
 /// What lasts and costs a timeout for each attempt is left to those who test everything.
-fn lasting_cases() -> Vec<Case> {
-    let mut cases = cases(5);
+fn lasting_cases(one_of: usize) -> Vec<Case> {
+    let mut cases = cases(one_of);
     if std::env::var_os("GIT_LAKE_TEST_CASES").is_none() {
         cases.retain(|(work, trouble)| !trouble.takes_time || work.name == "git lake pull");
     }
@@ -112,26 +117,26 @@ fn lasting_cases() -> Vec<Case> {
 #[test]
 fn what_goes_wrong_once_is_got_over() {
     let server = inner();
-    each(|| Endpoint::of(&server), &cases(5), once);
+    each(|| Endpoint::of(&server), &cases(ONE_OF), once);
 }
 
 #[test]
 fn what_lasts_is_said_and_made_good_when_it_is_over() {
     let server = inner();
-    each(|| Endpoint::of(&server), &lasting_cases(), lasting);
+    each(|| Endpoint::of(&server), &lasting_cases(ONE_OF), lasting);
 }
 
 #[test]
 fn what_goes_wrong_once_before_the_server_outside_is_got_over() {
     if let Some(endpoint) = Endpoint::outside() {
-        each(|| endpoint.clone(), &cases(11), once);
+        each(|| endpoint.clone(), &cases(ONE_OF_OUTSIDE), once);
     }
 }
 
 #[test]
 fn what_lasts_before_the_server_outside_is_said_and_made_good() {
     if let Some(endpoint) = Endpoint::outside() {
-        let mut cases = lasting_cases();
+        let mut cases = lasting_cases(ONE_OF_OUTSIDE);
         cases.retain(|(_, trouble)| !trouble.takes_time);
         each(|| endpoint.clone(), &cases, lasting);
     }

@@ -343,3 +343,19 @@ fn a_disk_that_fails_at_any_step_loses_nothing_and_the_same_command_finishes() {
 fn a_power_cut_at_any_step_or_after_the_last_one_loses_nothing() {
     run_seeds(CUTS, &[Deed::KillAll, Deed::Watch], true);
 }
+
+#[test]
+fn a_disk_that_is_full_for_a_moment_at_whatever_step_of_an_add_loses_nothing() {
+    if !tracer::is_possible() {
+        return not_tested("ptrace(2) on own processes");
+    }
+    let course = Course::new(&SCENARIOS[0]);
+    let full = Deed::FailOnce(Errno::ENOSPC);
+    let failures: Vec<String> = (1..=full.count(&course.steps))
+        .filter_map(|nth| {
+            let what = course.survives(full, nth, None).err()?;
+            Some(format!("at {nth}: {what}"))
+        })
+        .collect();
+    assert!(failures.is_empty(), "{} failed:\n\n{}", failures.len(), failures.join("\n\n"));
+}
