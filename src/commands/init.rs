@@ -55,7 +55,7 @@ pub struct Args {
 /// If an argument makes no sense, a lake cannot be used, or a file cannot be written.
 pub fn run(context: &Context, args: Args) -> super::Result {
     let (repo, top) = context.work_tree()?;
-    git_version::check(&Git::of(&repo)?).map_err(|error| Error::Refused(error.to_string()))?;
+    git_version::check(&Git::of(&repo)?)?;
     if args.name.is_some() && args.urls.len() != 1 {
         return Err(Error::Usage("`--name` goes with one URL".into()));
     }

@@ -26,8 +26,7 @@ pub struct UninstallArgs {
 /// # Errors
 /// If git is too old or the configuration cannot be written.
 pub fn install(context: &Context, args: &InstallArgs) -> super::Result {
-    git_version::check(&Git::find(&Environment::read(), &context.folder)?)
-        .map_err(|error| Error::Refused(error.to_string()))?;
+    git_version::check(&Git::find(&Environment::read(), &context.folder)?)?;
     let mut config = open(args.system)?;
     filter_config::write(&mut config)?;
     context.ui.status(&format!("git-lake is set up in `{}`.", config.path().display()));

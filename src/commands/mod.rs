@@ -113,6 +113,9 @@ pub enum Error {
     /// git itself could not do something.
     #[error(transparent)]
     Git(#[from] repo::process::Error),
+    /// git is too old.
+    #[error(transparent)]
+    GitVersion(#[from] repo::git_version::Error),
     /// Pathspecs mean nothing.
     #[error(transparent)]
     Pathspec(#[from] repo::pathspec::Error),

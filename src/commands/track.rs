@@ -97,7 +97,7 @@ pub fn track(context: &Context, args: &TrackArgs) -> super::Result {
             context.ui.status(&format!("Tracking {line}"));
         }
     }
-    protect_special_files(context, &repo, &attributes)?;
+    protect_special_files(context, &repo, &store, &attributes)?;
     tell_about_unconverted(context)?;
     Ok(Exit::Done)
 }
@@ -167,13 +167,14 @@ fn lines_for_large_files(context: &Context, size: u64) -> Result<Vec<String>, Er
 fn protect_special_files(
     context: &Context,
     repo: &crate::repo::Repo,
+    store: &Store,
     attributes: &Path,
 ) -> Result<(), Error> {
-    let (index, store) = (repo.index()?, Store::at(repo.common_dir()));
+    let index = repo.index()?;
     for (name, wanted) in NEVER_TRACKED {
         let path = RepoPath::parse(name.as_bytes()).expect("a path");
         if LakePaths::of_work_tree(repo, &index)?.contains(&path)? {
-            add_attribute_line(&store, attributes, &format!("{name} {wanted}"))?;
+            add_attribute_line(store, attributes, &format!("{name} {wanted}"))?;
             context.ui.status(&format!("`{name}` is left to git."));
         }
     }

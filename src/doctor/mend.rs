@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 use std::ffi::OsString;
-use std::io::{self, Read as _};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use super::Error;
@@ -10,8 +10,8 @@ use super::facts::Local;
 use super::facts::files::{FaultyLine, MAX_ATTRIBUTES_BYTES};
 use super::findings::{counted, shown};
 use crate::fill;
-use crate::fs::IoContext as _;
 use crate::fs::beneath::Tree;
+use crate::fs::{IoContext as _, read_whole};
 use crate::repo::attributes::lines::completed;
 use crate::repo::gitconfig::{self, ConfigFile};
 use crate::repo::hooks::{self, HookFile, HookState};
@@ -153,11 +153,7 @@ fn complete(site: &Workspace, file: &Path, numbers: &[usize]) -> Result<Mended, 
     let not_ours = || io::Error::other("it does not lie in the work tree");
     let path = RepoPath::parse(&os_path_to_bytes(&name)).ok_or_else(not_ours).context(file)?;
     let (opened, looked_at) = tree.open_file(&path).context(file)?;
-    let mut text = Vec::new();
-    opened.take(MAX_ATTRIBUTES_BYTES + 1).read_to_end(&mut text).context(file)?;
-    if text.len() as u64 > MAX_ATTRIBUTES_BYTES {
-        return Err(io::Error::from(io::ErrorKind::FileTooLarge)).context(file)?;
-    }
+    let text = read_whole(opened, MAX_ATTRIBUTES_BYTES).context(file)?;
     let completed = completed(&text, numbers);
     match site.store.replace_unchanged(&tree, &path, &looked_at, &completed)? {
         Outcome::Filled(_) => {}

@@ -114,16 +114,21 @@ fn read_opened(
     path: &Path,
     max_bytes: u64,
 ) -> Result<Option<Vec<u8>>, PathError> {
-    let Some(file) = if_exists(opened).context(path)? else {
-        return Ok(None);
-    };
+    let file = if_exists(opened).context(path)?;
+    file.map(|file| read_whole(file, max_bytes).context(path)).transpose()
+}
+
+/// Reads an open file that is expected to be small.
+///
+/// # Errors
+/// If it cannot be read or has more than `max_bytes`.
+pub fn read_whole(file: File, max_bytes: u64) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    file.take(max_bytes + 1).read_to_end(&mut bytes).context(path)?;
+    file.take(max_bytes + 1).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > max_bytes {
-        let error = io::Error::new(io::ErrorKind::FileTooLarge, "the file is too long");
-        return Err(error).context(path);
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, "the file is too long"));
     }
-    Ok(Some(bytes))
+    Ok(bytes)
 }
 
 /// So much is copied between two looks whether to go on: where blocks are shared, in no time.

@@ -260,10 +260,7 @@ fn job(
 ) -> Result<Option<(Job, Vec<Origin>)>, Error> {
     let Some((path, pointer)) = subject(site, finding)? else { return Ok(None) };
     let hash = site.config.remote_at(&url.lake).expect("only remotes are written to").hash;
-    let origins = supply::origins(site, &path, &pointer, &url.lake);
-    let Some((from, others)) = origins.split_first() else { return Ok(None) };
-    let (oid, size, url, from) = (pointer.oid(), pointer.size(), url.clone(), from.clone());
-    Ok(Some((Job { url, oid, size, hash, path, from }, others.to_vec())))
+    Ok(supply::job(site, (&path, &pointer), url, hash))
 }
 
 fn no_copy(action: Action) -> Repair {

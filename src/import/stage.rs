@@ -1,7 +1,7 @@
 //! Pointers on their way into the work tree and the index; `.remote` files on their way out.
 
 use std::fs::{File, Metadata};
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use crate::dataset::remote_file::{self, RemoteFile};
 use crate::digest::hash_reader;
 use crate::fail_point;
 use crate::fs::beneath::{Parent, Tree};
-use crate::fs::{IoContext as _, PathError, Shared, if_exists, read_small, sync};
+use crate::fs::{IoContext as _, PathError, Shared, if_exists, read_small, read_whole, sync};
 use crate::pointer::Pointer;
 use crate::repo::index::Index;
 use crate::repo::index_stat::{self, StatChange, StatUpdate};
@@ -128,8 +128,7 @@ pub fn remove_replaced(target: &Target, wishes: &[Wish]) -> Vec<(RepoPath, Strin
 /// Removes a `.remote` file that says what it did.
 fn remove_same(parent: &Parent, remote: &RemoteFile) -> io::Result<()> {
     let Some((file, _)) = if_exists(parent.open_file())? else { return Ok(()) };
-    let mut text = Vec::new();
-    file.take(remote_file::MAX_BYTES).read_to_end(&mut text)?;
+    let text = read_whole(file, remote_file::MAX_BYTES)?;
     match RemoteFile::parse(&text).is_ok_and(|found| found == *remote) {
         true => parent.remove(),
         false => Err(io::Error::other("it was changed meanwhile")),

@@ -35,24 +35,29 @@ pub(super) fn due(
             url.lake
         )),
         Answer::Unknown(error) => Due::Hopeless(Failure::from(error).cause()),
-        Answer::Absent => match origins(site, path, pointer, &url.lake).split_first() {
-            Some((first, others)) => {
-                let (oid, size) = (pointer.oid(), pointer.size());
-                let (url, path, from) = (url.clone(), path.clone(), first.clone());
-                Due::Send(Job { url, oid, size, hash, path, from }, others.to_vec())
-            }
+        Answer::Absent => match job(site, (path, pointer), url, hash) {
+            Some((job, others)) => Due::Send(job, others),
             None => Due::Hopeless("no source of it is known".to_owned()),
         },
     }
 }
 
-/// Returns where an object can be read from to come into `target`, nearest first.
-pub fn origins(
+/// Says how an object comes to `url`, in a lake that names objects by `hash`: from the nearest place that may
+/// have it, and from which others it could come. `None` if there is no such place.
+pub fn job(
     site: &Workspace,
-    path: &RepoPath,
-    pointer: &Pointer,
-    target: &LakeUrl,
-) -> Vec<Origin> {
+    (path, pointer): (&RepoPath, &Pointer),
+    url: &SourceUrl,
+    hash: HashName,
+) -> Option<(Job, Vec<Origin>)> {
+    let mut origins = origins(site, path, pointer, &url.lake).into_iter();
+    let from = origins.next()?;
+    let (oid, size, url, path) = (pointer.oid(), pointer.size(), url.clone(), path.clone());
+    Some((Job { url, oid, size, hash, path, from }, origins.collect()))
+}
+
+/// Returns where an object can be read from to come into `target`, nearest first.
+fn origins(site: &Workspace, path: &RepoPath, pointer: &Pointer, target: &LakeUrl) -> Vec<Origin> {
     let (oid, size) = (pointer.oid(), pointer.size());
     let mut origins = Vec::new();
     if site.store.presence(oid, size).is_ok_and(|presence| presence != Presence::Absent) {

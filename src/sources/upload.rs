@@ -37,12 +37,8 @@ pub fn relay_what_is_not_stored(site: &Workspace, report: upload::Report) -> upl
             upload::Failure::NotStored => Pointer::new(job.oid, job.size, Vec::new()).ok(),
             _ => None,
         };
-        let origins = pointer.map(|it| supply::origins(site, &job.path, &it, &job.url.lake));
-        match origins.as_deref().and_then(<[Origin]>::split_first) {
-            Some((first, others)) => {
-                let job = Job { from: first.clone(), ..job };
-                jobs.push((job, others.to_vec()));
-            }
+        match pointer.and_then(|it| supply::job(site, (&job.path, &it), &job.url, job.hash)) {
+            Some(relayed) => jobs.push(relayed),
             None => left.push((job, failure)),
         }
     }
