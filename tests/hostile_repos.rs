@@ -22,20 +22,7 @@ fn oid(bytes: &[u8]) -> String {
     Oid::of(bytes).to_hex()
 }
 
-/// A repository of somebody else with these files, `*.bin` of which are tracked.
-fn planted(env: &TestEnv, settings: &str, files: &[(&str, String)]) -> Repo {
-    let repo = env.repo("planted");
-    repo.write(".gitlake.toml", settings);
-    for (path, text) in files {
-        repo.write(path, text);
-    }
-    repo.commit("pointers");
-    repo.write(".gitattributes", "*.bin filter=lake merge=lake -text\n");
-    repo.commit("attributes");
-    repo
-}
-
-/// Clones it, as somebody who has installed git-lake.
+/// Clones what somebody has planted, as somebody who has installed git-lake.
 fn clone(env: &TestEnv) -> Repo {
     env.install();
     env.at(".").git(["clone", "-q", "planted", "clone"]);
@@ -87,7 +74,7 @@ fn sizes_near_the_greatest_break_no_sum_and_take_no_room() {
     let files =
         [("a.bin", sized(0)), ("b.bin", sized(1)), ("c.bin", sized(2)), ("d/e.bin", sized(3))];
     let settings = format!("{NO_REMOTE}[[remote]]\nname = \"lake\"\nurl = \"{}\"\n", lake.url());
-    planted(&env, &settings, &files);
+    env.planted(&settings, &files);
     for at in 0..3_u8 {
         fs::write(lake.path.join(format!("{}.bin", oid(&[at]))), noise(1, 3000)).unwrap();
     }
@@ -122,7 +109,7 @@ fn what_is_there_is_not_what_was_declared() {
         ("more.bin", pointer(&longer, 6, &source(&longer))),
         ("other.bin", pointer(&other, 5, &source(&other))),
     ];
-    planted(&env, NO_REMOTE, &files);
+    env.planted(NO_REMOTE, &files);
     fs::write(lake.object(&content), &content).unwrap();
     // All that is read of it is what was declared, and a byte.
     let huge = fs::File::create(lake.path.join(format!("{longer}.bin"))).unwrap();
@@ -164,7 +151,7 @@ fn hundreds_of_sources_that_do_not_answer_hold_nothing_up() {
     assert!((7900..=8192).contains(&text.len()) && sources.len() > 70, "{}", text.len());
     let files: Vec<String> = (0..20).map(|at| format!("{at}.bin")).collect();
     let files: Vec<(&str, String)> = files.iter().map(|name| (&**name, text.clone())).collect();
-    planted(&env, NO_REMOTE, &files);
+    env.planted(NO_REMOTE, &files);
     let begin = Instant::now();
     let clone = clone(&env);
     clone.git(["lake", "pull"]);
@@ -206,7 +193,7 @@ fn a_source_is_an_object_and_no_other_file_of_this_machine() {
     }
     // A name of an object that leads to a file, or would make somebody wait.
     let source = format!("{}/{named}.bin", lake.url());
-    planted(&env, NO_REMOTE, &[("a.bin", pointer(&named, 300, &[source]))]);
+    env.planted(NO_REMOTE, &[("a.bin", pointer(&named, 300, &[source]))]);
     symlink(env.path("secret"), lake.object(&secret)).unwrap();
     let clone = clone(&env);
     nothing_breaks(&clone, &READERS);

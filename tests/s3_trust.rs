@@ -24,18 +24,11 @@ fn remote(name: &str, server: &S3Server, path: &str) -> String {
 /// A repository that names the server in its settings and in the pointer of `a.bin`; nothing of this
 /// machine's user was ever there.
 fn planted(env: &TestEnv, server: &S3Server) -> Repo {
-    let repo = env.repo("planted");
     let oid = Oid::of(&CONTENT()).to_hex();
     let source = Endpoint::of(server).url(&format!("lake/{oid}.bin"));
-    repo.write(".gitlake.toml", format!("version = 1\n{}", remote("theirs", server, "lake")));
-    repo.write(
-        "a.bin",
-        format!("git-lake pointer v1\noid sha256:{oid}\nsize 3000\nsource {source}\n"),
-    );
-    repo.commit("planted");
-    repo.write(".gitattributes", "*.bin filter=lake merge=lake -text\n");
-    repo.commit("attributes");
-    repo
+    let settings = format!("version = 1\n{}", remote("theirs", server, "lake"));
+    let pointer = format!("git-lake pointer v1\noid sha256:{oid}\nsize 3000\nsource {source}\n");
+    env.planted(&settings, &[("a.bin", pointer)])
 }
 
 /// A user who has keys in many places, and does not trust this machine.

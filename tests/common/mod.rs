@@ -21,6 +21,7 @@ use std::io::Write as _;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use git_lake::oid::Oid;
@@ -113,6 +114,20 @@ impl TestEnv {
     /// Does what `git lake install` does for this home.
     pub(crate) fn install(&self) {
         self.at(".").git(["lake", "install"]);
+    }
+
+    /// Makes a repository as somebody might who means harm: `*.bin` are tracked, and the files were never
+    /// looked at.
+    pub(crate) fn planted(&self, settings: &str, files: &[(&str, String)]) -> Repo {
+        let repo = self.repo("planted");
+        repo.write(".gitlake.toml", settings);
+        for (path, text) in files {
+            repo.write(path, text);
+        }
+        repo.commit("planted");
+        repo.write(".gitattributes", "*.bin filter=lake merge=lake -text\n");
+        repo.commit("attributes");
+        repo
     }
 
     /// Makes a bare repository.
@@ -434,6 +449,26 @@ pub(crate) fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
         assert!(begin.elapsed() < PATIENCE, "waited too long until {what}");
         std::thread::sleep(Duration::from_millis(2));
     }
+}
+
+/// Does something that ends by itself, or because of `give_up`, which is called when the time is up; returns
+/// whether it was.
+pub(crate) fn in_time<T>(
+    bound: Duration,
+    give_up: impl FnOnce() + Send + 'static,
+    work: impl FnOnce() -> T,
+) -> (T, bool) {
+    let (ended, ends) = mpsc::channel::<()>();
+    let watching = std::thread::spawn(move || {
+        let is_late = ends.recv_timeout(bound) == Err(mpsc::RecvTimeoutError::Timeout);
+        if is_late {
+            give_up();
+        }
+        is_late
+    });
+    let done = work();
+    drop(ended);
+    (done, watching.join().unwrap())
 }
 
 /// Returns the process id that a file holds, once it does.

@@ -170,7 +170,7 @@ enum After {
     CutInTheMiddle,
 }
 
-#[derive(PartialEq)]
+#[derive(Default, PartialEq)]
 struct Outcome {
     index: String,
     status: String,
@@ -219,7 +219,7 @@ struct Course {
 impl Course {
     fn new(scenario: &'static Scenario) -> Self {
         let world = World::new(scenario);
-        let mut course = Self { scenario, world, steps: Vec::new(), outcome: Outcome::empty() };
+        let mut course = Self { scenario, world, steps: Vec::new(), outcome: Outcome::default() };
         course.world.restore();
         let watched = course.run(Deed::Watch, 0);
         assert_eq!(watched.code, Some(0), "{}: {}", scenario.name, watched.stderr);
@@ -281,13 +281,6 @@ impl Course {
             Some(difference) => Err(context(format!("it ends otherwise: {difference}\n{ran:#?}"))),
             None => Ok(watched.struck.is_some()),
         }
-    }
-}
-
-impl Outcome {
-    fn empty() -> Self {
-        let (index, status, files, datasets, lakes) = Default::default();
-        Self { index, status, files, datasets, lakes }
     }
 }
 

@@ -3,14 +3,13 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc::channel;
 use std::time::{Duration, Instant};
 
 use git_lake::oid::Oid;
 
 use crate::common::s3::endpoint::{Endpoint, new_bucket};
 use crate::common::s3::proxy::Proxy;
-use crate::common::{Lake, Ran, Repo, TestEnv, kill, noise, tree};
+use crate::common::{Lake, Ran, Repo, TestEnv, in_time, kill, noise, tree};
 
 /// Longest time that a command may take, whatever the server does. An answer has four seconds here, a
 /// request is made three times, what failed is tried again in three rounds, and after three objects the
@@ -238,19 +237,7 @@ fn run_within(place: &Repo, program: &str, args: &[&str], bound: Duration) -> Ra
     let mut command = place.command(program);
     command.args(args).stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped());
     let child = command.spawn().unwrap();
-    let (pid, (ended, ends)) = (child.id(), channel::<()>());
-    let watching = std::thread::spawn(move || {
-        if ends.recv_timeout(bound) == Err(std::sync::mpsc::RecvTimeoutError::Timeout) {
-            kill(pid);
-        }
-    });
-    let output = child.wait_with_output().unwrap();
-    drop(ended);
-    watching.join().unwrap();
-    Ran {
-        code: output.status.code(),
-        stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
-        stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
-        bytes: output.stdout,
-    }
+    let pid = child.id();
+    let (output, _) = in_time(bound, move || kill(pid), || child.wait_with_output().unwrap());
+    Ran::of(output)
 }

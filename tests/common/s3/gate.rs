@@ -1,10 +1,11 @@
 //! What every request passes on its way to whoever answers it: it is recorded, and perhaps spoilt.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use http_body_util::BodyExt as _;
 use hyper::body::{Bytes, Frame, Incoming, SizeHint};
@@ -75,26 +76,50 @@ impl Gate {
     }
 }
 
-/// Accepts connections on a port for as long as the runtime lives.
-pub(super) fn serve<F>(
-    runtime: &Runtime,
+/// A free port at which requests are answered until this is dropped.
+pub(super) struct Port {
     address: SocketAddr,
-    answer: impl Fn(Request<Incoming>) -> F + Clone + Send + 'static,
-) -> SocketAddr
-where
-    F: Future<Output = Result<Response<Body>, StdError>> + Send + 'static,
-{
-    let listener = runtime.block_on(TcpListener::bind(address)).unwrap();
-    let address = listener.local_addr().unwrap();
-    runtime.spawn(async move {
-        loop {
-            let Ok((stream, _)) = listener.accept().await else { continue };
-            stream.set_nodelay(true).unwrap();
-            let service = service_fn(answer.clone());
-            tokio::spawn(http1::Builder::new().serve_connection(TokioIo::new(stream), service));
+    runtime: Option<Runtime>,
+}
+
+impl Port {
+    /// Accepts connections at an address, on so many threads.
+    pub(super) fn open<F>(
+        address: impl Into<IpAddr>,
+        threads: usize,
+        answer: impl Fn(Request<Incoming>) -> F + Clone + Send + 'static,
+    ) -> Self
+    where
+        F: Future<Output = Result<Response<Body>, StdError>> + Send + 'static,
+    {
+        let mut builder = tokio::runtime::Builder::new_multi_thread();
+        let runtime = builder.worker_threads(threads).enable_all().build().unwrap();
+        let listener = runtime.block_on(TcpListener::bind((address.into(), 0))).unwrap();
+        let address = listener.local_addr().unwrap();
+        runtime.spawn(async move {
+            loop {
+                let Ok((stream, _)) = listener.accept().await else { continue };
+                stream.set_nodelay(true).unwrap();
+                let service = service_fn(answer.clone());
+                tokio::spawn(http1::Builder::new().serve_connection(TokioIo::new(stream), service));
+            }
+        });
+        Self { address, runtime: Some(runtime) }
+    }
+
+    /// Returns address and port, such as `127.0.0.1:1234`.
+    pub(super) fn host(&self) -> String {
+        self.address.to_string()
+    }
+}
+
+impl Drop for Port {
+    fn drop(&mut self) {
+        // Requests that wait end here, and the port is closed when this returns.
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_timeout(Duration::from_secs(10));
         }
-    });
-    address
+    }
 }
 
 /// The body of a request. Of its clones whoever answers reads one, and what it left the gate reads.

@@ -21,14 +21,13 @@ pub(crate) mod tls;
 pub(crate) mod web;
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, UdpSocket};
 use std::sync::{Arc, MutexGuard};
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use hyper::body::Bytes;
 use s3s::config::{S3Config, StaticConfigProvider};
 use s3s::service::S3ServiceBuilder;
-use tokio::runtime::Runtime;
 
 pub(crate) use behaviour::{Behaviour, Conditions, Rights, Tags};
 pub(crate) use faults::Fault;
@@ -36,14 +35,13 @@ pub(crate) use recorded::Recorded;
 
 use behaviour::Key;
 use front::Front;
-use gate::Gate;
+use gate::{Gate, Port};
 use storage::{About, Bucket, Object, Shared, State};
 
 /// A running server with the key pair [`KEY`] and the bucket `lake`; it stops when dropped.
 pub(crate) struct S3Server {
-    address: SocketAddr,
+    port: Port,
     front: Arc<Front>,
-    runtime: Option<Runtime>,
 }
 
 /// Id and secret of the key pair that every server knows.
@@ -65,11 +63,6 @@ impl S3Server {
     }
 
     fn start_at(address: IpAddr) -> Self {
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(2)
-            .enable_all()
-            .build()
-            .unwrap();
         let state = Shared::default();
         let mut builder = S3ServiceBuilder::new(operations::Storage(state.clone()));
         builder.set_auth(access::Keys(state.clone()));
@@ -80,11 +73,11 @@ impl S3Server {
         builder.set_config(Arc::new(StaticConfigProvider::new(Arc::new(config))));
         let front = Arc::new(Front { s3: builder.build(), state, gate: Gate::default() });
         let answering = Arc::clone(&front);
-        let address = gate::serve(&runtime, (address, 0).into(), move |request| {
+        let port = Port::open(address, 2, move |request| {
             let front = Arc::clone(&answering);
             async move { front.answer(request).await }
         });
-        let server = Self { address, front, runtime: Some(runtime) };
+        let server = Self { port, front };
         server.create_bucket("lake");
         server.add_key(KEY.0, KEY.1, Rights::All);
         server
@@ -92,7 +85,7 @@ impl S3Server {
 
     /// Returns address and port, such as `127.0.0.1:1234`.
     pub(crate) fn host(&self) -> String {
-        self.address.to_string()
+        self.port.host()
     }
 
     /// Makes an empty bucket.
@@ -258,14 +251,5 @@ impl S3Server {
     #[track_caller]
     fn key(&self, id: &str, change: impl FnOnce(&mut Key)) {
         change(self.state().keys.get_mut(id).unwrap());
-    }
-}
-
-impl Drop for S3Server {
-    fn drop(&mut self) {
-        // Requests that wait end here, and the port is closed when this returns.
-        if let Some(runtime) = self.runtime.take() {
-            runtime.shutdown_timeout(Duration::from_secs(10));
-        }
     }
 }

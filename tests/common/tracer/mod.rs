@@ -13,7 +13,6 @@ use std::io::Write as _;
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
-use std::sync::mpsc;
 use std::time::Duration;
 
 use nix::errno::Errno;
@@ -22,7 +21,7 @@ use nix::sys::signal::{Signal, killpg};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 
-use super::Repo;
+use super::{Repo, in_time};
 use calls::Call;
 pub(crate) use calls::Step;
 pub(crate) use power::Disk;
@@ -77,20 +76,12 @@ pub(crate) fn watch(repo: &Repo, command: &[&str], root: &Path, deed: Deed, nth:
         | Options::PTRACE_O_EXITKILL;
     ptrace::seize(leader, options).unwrap();
     child.stdin.take().unwrap().write_all(b"\n").unwrap();
-    let (ended, wait) = mpsc::channel::<()>();
-    let watchdog = std::thread::spawn(move || {
-        let is_late = wait.recv_timeout(PATIENCE) == Err(mpsc::RecvTimeoutError::Timeout);
-        if is_late {
-            killpg(leader, Signal::SIGKILL).ok();
-        }
-        is_late
-    });
     let disk = Disk::new(root);
     let (root, tasks, steps) = (root.to_owned(), BTreeMap::new(), Vec::new());
     let mut tracer = Tracer { root, leader, deed, nth, count: 0, steps, struck: None, tasks, disk };
-    let status = tracer.run();
-    drop(ended);
-    assert!(!watchdog.join().unwrap(), "{command:?} hangs, {deed:?} at {nth}");
+    let give_up = move || _ = killpg(leader, Signal::SIGKILL);
+    let (status, is_late) = in_time(PATIENCE, give_up, || tracer.run());
+    assert!(!is_late, "{command:?} hangs, {deed:?} at {nth}");
     Watched {
         code: status.code(),
         stderr: fs::read_to_string(output.path()).unwrap(),
