@@ -1,7 +1,8 @@
 //! Starting git, for what is better left to it. The only place that starts it.
 //!
 //! The program is found on `PATH` once and started by its absolute path: never one that lies in the
-//! current folder, which may be a work tree that somebody else wrote. Commands that refresh the index
+//! current folder, which may be a work tree that somebody else wrote. Nor does git find one there, which
+//! starts filters by their names whenever it compares files. Commands that refresh the index
 //! would start filters from inside a filter; callers must use plumbing that does not.
 
 use std::ffi::{OsStr, OsString};
@@ -69,6 +70,8 @@ pub struct Output {
 pub struct Git {
     program: PathBuf,
     folder: PathBuf,
+    /// `PATH` without its relative folders, if it has some.
+    search_path: Option<OsString>,
     variables: Vec<(OsString, Option<OsString>)>,
     #[cfg(test)]
     is_hermetic: bool,
@@ -85,6 +88,7 @@ impl Git {
         Ok(Self {
             program,
             folder: folder.to_owned(),
+            search_path: without_relative_folders(search_path),
             // Nothing here may write the index as a side effect.
             variables: vec![("GIT_OPTIONAL_LOCKS".into(), Some("0".into()))],
             #[cfg(test)]
@@ -204,6 +208,9 @@ impl Git {
         #[cfg(test)]
         if self.is_hermetic {
             builder.env_clear();
+        }
+        if let Some(search_path) = &self.search_path {
+            builder.env("PATH", search_path);
         }
         for (name, value) in &self.variables {
             match value {
@@ -359,6 +366,14 @@ fn find_on(search_path: &OsStr, name: &str) -> Option<PathBuf> {
         .filter(|folder| folder.is_absolute())
         .map(|folder| folder.join(&name))
         .find(|path| is_program(path))
+}
+
+/// Returns `None` if there are no relative folders.
+fn without_relative_folders(search_path: &OsStr) -> Option<OsString> {
+    let folders = || std::env::split_paths(search_path);
+    let is_relative = |folder: PathBuf| !folder.is_absolute();
+    let absolute = folders().filter(|folder| folder.is_absolute());
+    folders().any(is_relative).then(|| std::env::join_paths(absolute).expect("they were joined"))
 }
 
 #[cfg(unix)]
