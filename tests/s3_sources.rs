@@ -1,17 +1,14 @@
 //! Managing sources in buckets: who gets keys and data, how much is asked, and what goes wrong.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
-use std::path::Path;
+use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::common::canary::{Keeper, SECRETS, with_keys};
 use crate::common::s3::endpoint::Endpoint;
 use crate::common::s3::{Fault, Recorded, Rights, S3Server};
 use crate::common::{Ran, Repo, TestEnv, noise};
 use git_lake::oid::Oid;
-
-/// What must not be found where it does not belong.
-const SECRETS: [&str; 3] = ["canary-id", "canary-secret", "canary-token"];
 
 fn key(bytes: &[u8]) -> String {
     format!("{}.bin", Oid::of(bytes).to_hex())
@@ -27,10 +24,7 @@ fn pointer(bytes: &[u8], sources: &[String]) -> String {
 /// A user with keys in the environment who does not trust this machine.
 fn wary(place: &Repo) -> Repo {
     place.git(["config", "--global", "lake.trustLoopback", "false"]);
-    place
-        .with("AWS_ACCESS_KEY_ID", SECRETS[0])
-        .with("AWS_SECRET_ACCESS_KEY", SECRETS[1])
-        .with("AWS_SESSION_TOKEN", SECRETS[2])
+    with_keys(place)
 }
 
 fn tells_nothing(requests: &[Recorded], command: &[&str]) {
@@ -288,23 +282,6 @@ fn a_source_that_is_slow_damaged_refusing_or_down_harms_nothing() {
     assert_eq!(count, 0);
 }
 
-/// Returns the files below a folder that hold one of the secrets.
-fn files_with_secrets(folder: &Path) -> Vec<String> {
-    let mut found = Vec::new();
-    for entry in fs::read_dir(folder).unwrap().map(Result::unwrap) {
-        let path = entry.path();
-        if entry.file_type().unwrap().is_dir() {
-            found.extend(files_with_secrets(&path));
-        } else if let Ok(bytes) = fs::read(&path) {
-            let text = String::from_utf8_lossy(&bytes);
-            if SECRETS.iter().any(|secret| text.contains(secret)) {
-                found.push(path.display().to_string());
-            }
-        }
-    }
-    found
-}
-
 #[test]
 fn typed_keys_are_handed_to_git_and_are_nowhere_else() {
     let (env, server) = (TestEnv::new(), S3Server::start());
@@ -312,18 +289,7 @@ fn typed_keys_are_handed_to_git_and_are_nowhere_else() {
     let (repo, _lake) = env.tracked("work");
     repo.write("a.bin", noise(1, 3000));
     repo.commit("v1");
-    // Notes the command line of everything that runs, and its own environment.
-    let (helper, seen, kept) = (env.path("helper"), env.path("seen"), env.path("kept"));
-    let script = format!(
-        "#!/bin/sh\nfor process in /proc/[0-9]*; do tr '\\0' ' ' <\"$process/cmdline\"; echo; \
-         done >>'{}' 2>/dev/null\ntr '\\0' '\\n' </proc/self/environ >>'{0}'\n\
-         exec git credential-store --file='{}' \"$1\"\n",
-        seen.display(),
-        kept.display()
-    );
-    fs::write(&helper, script).unwrap();
-    fs::set_permissions(&helper, fs::Permissions::from_mode(0o755)).unwrap();
-    repo.git(["config", "--global", "credential.helper", helper.to_str().unwrap()]);
+    let keeper = Keeper::of(&env);
     let typed = |bucket: &str| {
         let url = Endpoint::of(&server).url(bucket);
         url.replace("s3://", &format!("s3://{}:{}@", SECRETS[0], SECRETS[1])) + "?secure=false"
@@ -350,16 +316,9 @@ fn typed_keys_are_handed_to_git_and_are_nowhere_else() {
         assert!(!SECRETS[1..].iter().any(|secret| text.contains(secret)), "{command:?}: {text}");
     }
     assert_eq!(server.object("second", &key(&noise(1, 3000))), Some(noise(1, 3000)));
-    assert!(fs::read_to_string(&kept).unwrap().contains(SECRETS[1]), "git keeps the keys");
-    // The command line that was typed is the user's own; no child has one with a secret.
-    let shown = fs::read_to_string(&seen).unwrap();
-    assert!(shown.contains("credential"), "{shown}");
-    let of_children = shown.lines().filter(|line| !line.contains("s3://"));
-    let leaks: Vec<&str> = of_children.filter(|line| line.contains(SECRETS[1])).collect();
-    assert!(leaks.is_empty(), "{leaks:?}");
+    assert!(keeper.kept().contains(SECRETS[1]), "git keeps the keys");
+    let noted = keeper.noted();
+    assert!(!noted.contains(SECRETS[1]), "{noted}");
     repo.commit("sources");
-    let own = [kept.display().to_string(), seen.display().to_string()];
-    let found = files_with_secrets(env.path("home").parent().unwrap());
-    let stray: Vec<_> = found.iter().filter(|path| !own.contains(path)).collect();
-    assert!(stray.is_empty(), "{stray:?}");
+    assert_eq!(keeper.strays(), [] as [PathBuf; 0]);
 }

@@ -4,16 +4,15 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
+use std::path::PathBuf;
 
+use crate::common::canary::{Keeper, SECRETS, with_keys};
 use crate::common::s3::endpoint::Endpoint;
 use crate::common::s3::{Fault, KEY, Recorded, Rights, S3Server};
 use crate::common::{Ran, Repo, TestEnv, noise};
 use git_lake::oid::Oid;
 
 const CONTENT: fn() -> Vec<u8> = || noise(1, 3000);
-
-/// What must not be found where it does not belong.
-const SECRETS: [&str; 3] = ["canary-id", "canary-secret", "canary-token"];
 
 /// A table of the settings that names a bucket.
 fn remote(name: &str, server: &S3Server, path: &str) -> String {
@@ -36,13 +35,6 @@ fn user(env: &TestEnv) -> Repo {
     env.install();
     env.at("home").git(["config", "--global", "lake.trustLoopback", "false"]);
     with_keys(&env.at("."))
-}
-
-fn with_keys(place: &Repo) -> Repo {
-    place
-        .with("AWS_ACCESS_KEY_ID", SECRETS[0])
-        .with("AWS_SECRET_ACCESS_KEY", SECRETS[1])
-        .with("AWS_SESSION_TOKEN", SECRETS[2])
 }
 
 /// Makes the keys of the environment right.
@@ -319,52 +311,18 @@ fn nobody_is_ever_asked_for_a_password() {
     assert!(!mark.exists(), "{}", fs::read_to_string(&mark).unwrap());
 }
 
-/// Returns the files below a folder that hold one of the secrets.
-fn files_with_secrets(folder: &std::path::Path) -> Vec<String> {
-    let mut found = Vec::new();
-    for entry in fs::read_dir(folder).unwrap().map(Result::unwrap) {
-        let path = entry.path();
-        if entry.file_type().unwrap().is_dir() {
-            found.extend(files_with_secrets(&path));
-        } else if let Ok(bytes) = fs::read(&path) {
-            let holds =
-                |secret: &&str| bytes.windows(secret.len()).any(|part| part == secret.as_bytes());
-            if SECRETS.iter().any(holds) {
-                found.push(path.display().to_string());
-            }
-        }
-    }
-    found
-}
-
 #[test]
 fn secrets_are_shown_and_written_nowhere() {
     let (env, server) = (TestEnv::new(), S3Server::start());
     server.add_key(SECRETS[0], SECRETS[1], Rights::All);
     env.bare("server.git");
     let repo = env.repo("work");
-    // Notes the command line of everything that runs, and passes secrets on as they come.
-    let (helper, seen) = (env.path("helper"), env.path("seen"));
-    let script = format!(
-        "#!/bin/sh\nfor process in /proc/[0-9]*; do tr '\\0' ' ' <\"$process/cmdline\"; echo; \
-         done >>'{}' 2>/dev/null\ntr '\\0' '\\n' </proc/self/environ >>'{}'\n\
-         exec git credential-store --file='{}' \"$1\"\n",
-        seen.display(),
-        seen.display(),
-        env.path("kept").display()
-    );
-    fs::write(&helper, script).unwrap();
-    fs::set_permissions(&helper, fs::Permissions::from_mode(0o755)).unwrap();
-    repo.git(["config", "--global", "credential.helper", helper.to_str().unwrap()]);
+    let keeper = Keeper::of(&env);
     let typed = Endpoint::of(&server).typed("lake").replace(KEY.0, SECRETS[0]);
     let typed = typed.replace(KEY.1, SECRETS[1]);
     let mut said = Vec::new();
-    // The command line that was typed is the user's own.
     let init = repo.run("git", ["lake", "init", &typed]);
-    let shown = fs::read_to_string(&seen).unwrap();
-    let shown = shown.lines().filter(|line| !line.contains("lake init s3://"));
-    said.push(shown.collect::<Vec<_>>().join("\n"));
-    fs::remove_file(&seen).unwrap();
+    said.push(keeper.noted());
     assert_eq!(init.code, Some(0), "{init:?}");
     said.extend([init.stdout, init.stderr]);
     let mut run = |args: &[&str]| {
@@ -388,9 +346,7 @@ fn secrets_are_shown_and_written_nowhere() {
     run(&["push", "../server.git", "HEAD:refs/heads/b"]);
     run(&["lake", "init", &typed.replace("/lake", "/other")]);
     run(&["lake", "trust", &typed]);
-    let shown = fs::read_to_string(&seen).unwrap();
-    assert!(shown.contains("git credential-store") || shown.contains("credential fill"), "{shown}");
-    said.extend(shown.lines().filter(|line| !line.contains("s3://")).map(str::to_owned));
+    said.push(keeper.noted());
     for text in &said {
         assert!(!SECRETS[1..].iter().any(|secret| text.contains(secret)), "{text}");
     }
@@ -403,11 +359,7 @@ fn secrets_are_shown_and_written_nowhere() {
     }
     let used = |request: &Recorded| request.headers.contains_key("x-amz-security-token");
     assert!(server.requests().iter().any(used), "the keys of the environment were not tried");
-    let found = files_with_secrets(&env.path("."));
-    let kept = env.path("kept").display().to_string();
-    let own = [kept, seen.display().to_string()];
-    let stray: Vec<_> = found.iter().filter(|path| !own.contains(path)).collect();
-    assert!(stray.is_empty(), "{stray:?}");
+    assert_eq!(keeper.strays(), [] as [PathBuf; 0]);
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! Surroundings for tests: a temporary folder with a home, repositories and lakes.
 
+pub(crate) mod canary;
 pub(crate) mod dataset;
 pub(crate) mod disturbed;
 mod lake;
