@@ -17,7 +17,7 @@ use crate::common::s3::endpoint::Endpoint;
 const AT_ONCE: usize = 16;
 
 /// Of so many cases one is tested unless others are wanted.
-const ONE_OF: usize = 7;
+const ONE_OF: usize = 10;
 /// The same before a server outside.
 const ONE_OF_OUTSIDE: usize = 17;
 

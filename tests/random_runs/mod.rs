@@ -16,7 +16,7 @@ use crate::common::{Lake, Ran, Repo, TestEnv};
 use model::{Content, Expected, History, Tree, bytes_of};
 
 /// Steps of each of the runs below.
-const STEPS: u64 = 1000;
+const STEPS: u64 = 500;
 /// All is looked at after so many steps; what a step is about, after each.
 const STEPS_UNTIL_ALL: u64 = 20;
 const PATHS: [&str; 8] =
