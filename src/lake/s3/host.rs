@@ -20,6 +20,7 @@ use aws_sdk_s3::config::{
     StalledStreamProtectionConfig,
 };
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
+use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use aws_smithy_runtime_api::client::interceptors::context::InterceptorContext;
 use aws_smithy_runtime_api::client::retries::ErrorKind;
 use aws_smithy_runtime_api::client::retries::classifiers::{
@@ -50,6 +51,8 @@ pub(super) struct Host {
     name: String,
     access: Access,
     pub(super) limits: Limits,
+    /// Who answers in the place of connections, and is asked once.
+    stand_in: Option<SharedHttpClient>,
     /// Somebody asked to stop.
     stop: Arc<AtomicBool>,
     ring: Mutex<Ring>,
@@ -90,11 +93,17 @@ impl Host {
             name: name.to_owned(),
             access,
             limits,
+            stand_in: None,
             stop,
             ring: Mutex::default(),
             is_alive: Arc::default(),
             dead: OnceLock::new(),
         }
+    }
+
+    /// Lets `client` answer in the place of connections.
+    pub(super) fn answered_by(self, client: SharedHttpClient) -> Self {
+        Self { stand_in: Some(client), ..self }
     }
 
     /// Returns true if the server is one of AWS, whose manners are known.
@@ -300,9 +309,14 @@ impl Host {
     }
 
     fn client(&self, found: Option<&Found>, region: &str) -> Result<Client, Trouble> {
-        let pool = http::pool(self.access.plain_http, self.access.ca_bundle.as_deref());
+        let (attempts, pool) = match &self.stand_in {
+            Some(client) => (1, Ok(client.clone())),
+            None => {
+                (ATTEMPTS, http::pool(self.access.plain_http, self.access.ca_bundle.as_deref()))
+            }
+        };
         let retries =
-            RetryConfig::standard().with_max_attempts(ATTEMPTS).with_initial_backoff(FIRST_BACKOFF);
+            RetryConfig::standard().with_max_attempts(attempts).with_initial_backoff(FIRST_BACKOFF);
         let timeouts = TimeoutConfig::builder()
             .connect_timeout(self.limits.connect)
             .operation_attempt_timeout(self.limits.stall + self.limits.connect)

@@ -17,6 +17,7 @@ use std::time::Duration;
 
 use aws_sdk_s3::primitives::DateTime;
 use aws_sdk_s3::types::ChecksumMode;
+use aws_smithy_runtime_api::client::http::SharedHttpClient;
 
 use super::{
     AdminLake, Capabilities, Creation, Declaration, Features, LakeError, Listing, ObjectContent,
@@ -94,7 +95,17 @@ impl Server {
         notes: Arc<dyn Notes>,
         stop: Arc<AtomicBool>,
     ) -> Self {
-        Self { host: Arc::new(Host::new(location.host(), access, limits, stop)), notes, limits }
+        let host = Host::new(location.host(), access, limits, stop);
+        Self { host: Arc::new(host), notes, limits }
+    }
+
+    /// Describes a server whose answers `client` gives, so that no connection is made: for whoever
+    /// judges what is made of answers, many thousand times a second.
+    pub fn answered_by(location: &LakeUrl, access: Access, client: SharedHttpClient) -> Self {
+        let limits = Limits::default();
+        let host = Host::new(location.host(), access, limits, Arc::default());
+        let host = Arc::new(host.answered_by(client));
+        Self { host, notes: Arc::new(Forgetful), limits }
     }
 }
 
