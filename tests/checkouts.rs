@@ -318,7 +318,7 @@ fn bisect_walks_through_content() {
     repo.git(["bisect", "start", "HEAD", "HEAD~5"]);
     let at: u64 = repo.text("number").trim().parse().unwrap();
     repo.has("a.bin", noise(at + 1, 200));
-    repo.git(["bisect", "run", "sh", "-c", "test $(cat number) -lt 4"]).prints("first bad commit");
+    repo.git(["bisect", "run", "sh", "-c", "test $(cat number) -lt 4"]).prints_first_bad_commit();
     repo.git(["bisect", "reset"]);
     repo.has("a.bin", noise(6, 200));
     repo.is_clean_when_touched();

@@ -219,8 +219,8 @@ fn read_tree_and_bisect() {
     )
     .unwrap();
     repo.git(["bisect", "start", "HEAD~1", "HEAD~4"]);
-    let found = repo.git(["bisect", "run", "sh", path(&script), path(&env.path("bad"))]);
-    assert!(found.stdout.contains("is the first bad commit"), "{found:?}");
+    repo.git(["bisect", "run", "sh", path(&script), path(&env.path("bad"))])
+        .prints_first_bad_commit();
     repo.git(["bisect", "reset"]);
     is_at(&repo, "large.bin", 5);
 }

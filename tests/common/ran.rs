@@ -50,6 +50,14 @@ impl Ran {
         self
     }
 
+    /// `git bisect run` has found a commit; newer gits quote the word that a user may have chosen.
+    #[track_caller]
+    pub(crate) fn prints_first_bad_commit(self) -> Self {
+        let texts = ["is the first bad commit", "is the first 'bad' commit"];
+        assert!(texts.iter().any(|text| self.stdout.contains(text)), "{self:#?}");
+        self
+    }
+
     /// git-lake has said nothing.
     #[track_caller]
     pub(crate) fn says_nothing(self) -> Self {
