@@ -173,8 +173,8 @@ impl<'a> Cleaner<'a> {
         head: &[u8],
         chunks: &mut dyn Chunks,
     ) -> Result<Vec<u8>, Error> {
-        let expected = self.index_pointers(path).into_iter().next();
-        let expected = expected.map(|(_, pointer)| pointer.oid());
+        let entries = self.index_entries(path);
+        let expected = self.pointers(&entries).next().map(|(_, pointer)| pointer.oid());
         let mut intake = Intake::begin(&self.site.store, &self.hashes, expected);
         intake.write(head);
         while let Some(chunk) = chunks.next_chunk().map_err(Error::Stream)? {
@@ -250,18 +250,25 @@ impl<'a> Cleaner<'a> {
         hashed: &Hashed,
         before: Presence,
     ) -> Result<(Vec<u8>, Pointer, bool), Error> {
-        let own = self.index_pointers(path).into_iter();
-        let mut own = own.filter(|(_, pointer)| is_of(pointer, hashed));
-        if let Some((bytes, pointer)) = own.next() {
-            return Ok((bytes, pointer, before != Presence::Stored));
+        let is_new = before != Presence::Stored;
+        let sources = self.site.config.fresh_sources(path, hashed);
+        let fresh = Pointer::new(hashed.oid, hashed.size, sources);
+        let fresh = fresh.map(|pointer| (pointer.to_bytes(), pointer));
+        let entries = self.index_entries(path);
+        // Most often the index has the very blob that would be made now, which need not be read then.
+        if let (Ok((bytes, _)), [only]) = (&fresh, &entries[..])
+            && self.site.repo.blob_id_of(bytes).is_ok_and(|id| id == *only)
+        {
+            let (bytes, pointer) = fresh?;
+            return Ok((bytes, pointer, is_new));
+        }
+        let own = self.pointers(&entries).find(|(_, pointer)| is_of(pointer, hashed));
+        if let Some((bytes, pointer)) = own {
+            return Ok((bytes, pointer, is_new));
         }
         let (bytes, pointer) = match self.pointer_elsewhere(path, hashed, before) {
             Some(found) => found,
-            None => {
-                let sources = self.site.config.fresh_sources(path, hashed);
-                let pointer = Pointer::new(hashed.oid, hashed.size, sources)?;
-                (pointer.to_bytes(), pointer)
-            }
+            None => fresh?,
         };
         Ok((bytes, pointer, true))
     }
@@ -301,10 +308,9 @@ impl<'a> Cleaner<'a> {
         std::path::Path::new(&lock).exists()
     }
 
-    /// Returns the pointers that the index has at a path, the one that counts first: stage 0, else
-    /// ours, theirs, base. What cannot be read is as good as absent.
-    fn index_pointers(&mut self, path: &RepoPath) -> Vec<(Vec<u8>, Pointer)> {
-        let site = self.site;
+    /// Returns the blobs that the index has at a path, the one that counts first: stage 0, else ours,
+    /// theirs, base.
+    fn index_entries(&mut self, path: &RepoPath) -> Vec<BlobId> {
         let mut entries: Vec<_> = match self.search_once(path) {
             Some(found) => {
                 found.into_iter().map(|found| (found.stage, found.kind, found.id)).collect()
@@ -317,7 +323,16 @@ impl<'a> Cleaner<'a> {
         };
         entries.retain(|(_, kind, _)| kind.is_file());
         entries.sort_by_key(|(stage, ..)| [0, 3, 1, 2].get(usize::from(*stage)).copied());
-        entries.into_iter().filter_map(|(.., id)| site.pointer_of(id).ok().flatten()).collect()
+        entries.into_iter().map(|(.., id)| id).collect()
+    }
+
+    /// Reads pointers; what cannot be read is as good as absent.
+    fn pointers<'b>(
+        &self,
+        ids: &'b [BlobId],
+    ) -> impl Iterator<Item = (Vec<u8>, Pointer)> + use<'a, 'b> {
+        let site = self.site;
+        ids.iter().filter_map(|id| site.pointer_of(*id).ok().flatten())
     }
 
     /// Looks the first path up without reading the whole index: often there is no second.
