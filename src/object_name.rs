@@ -3,6 +3,7 @@
 //! The same names as pipelime 1.x uses, so that both can share a lake; `docs/lake.md` specifies them.
 
 use std::fmt;
+use std::sync::Arc;
 
 use crate::digest::{Digest, HashName};
 use crate::oid::Oid;
@@ -15,9 +16,9 @@ const NO_EXTENSION: &str = ".___";
 /// A validated object name: a digest of a known length in lower-case hexadecimal, then an extension.
 ///
 /// Such a name has no separator and no leading dot, so joining it to a folder or a prefix never
-/// leaves that folder.
+/// leaves that folder. Copies share their text.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct ObjectName(Box<str>);
+pub struct ObjectName(Arc<str>);
 
 /// Says that a text is not an object name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

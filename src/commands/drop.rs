@@ -46,7 +46,8 @@ pub fn run(context: &Context, args: &Args) -> super::Result {
     fill::recover(&site).map_err(refused)?;
     let Selected { items, refused: conflicts } = select(&site, &site.repo.index()?, &selection)?;
     let items = items.into_iter().map(|item| {
-        let crate::sources::Item { path, blob, text, pointer } = item;
+        let text = item.text().into_owned();
+        let crate::sources::Item { path, blob, pointer, .. } = item;
         Item { path, blob, text, pointer }
     });
     let plan = drop::plan(&site, items.collect())?;

@@ -129,11 +129,13 @@ pub fn run(context: &Context, args: &Args) -> super::Result {
     let mut sources = vec![Vec::new(); items.len()];
     let mut failures = Vec::new();
     for target in &targets {
-        add::fetch_nameless(&site, &items, target.hash);
-        let plan = add::plan(&site, &items, target)?;
-        let report = add::carry_out(&site, &items, plan);
+        let mut held = |at: usize, source| {
+            // A push alone makes room for four.
+            sources[at].reserve_exact(1);
+            sources[at].push(source);
+        };
+        let report = add::bring(&site, &items, target, &mut held)?;
         tell_moved(context, &format!("sent to `{}`", target.url), &report.moved);
-        report.held.into_iter().for_each(|(at, source)| sources[at].push(source));
         failures.extend(report.failures);
     }
     if site.cancel.is_cancelled() {
@@ -266,15 +268,14 @@ fn dry_run(
             context.ui.status(&format!("`{url}` is not a lake yet, or cannot be reached: {why}."));
         }
         let target = Target { url: url.clone(), hash, upload: !args.no_upload };
-        let plan = add::plan(site, items, &target)?;
-        let (objects, bytes) = plan.to_send();
+        let forecast = add::foresee(site, items, &target)?;
         if declared.is_ok() {
-            failures.extend(plan.failures(items));
+            failures.extend(forecast.failures);
             context.ui.status(&format!(
                 "{} would be sent to `{url}` ({}), {} there already.",
-                counted(objects, "object", "objects"),
-                size::human(bytes),
-                plan.already,
+                counted(forecast.objects, "object", "objects"),
+                size::human(forecast.bytes),
+                forecast.already,
             ));
         }
         let count = items

@@ -171,12 +171,13 @@ fn work_tree_state(work_tree: Option<&Path>, item: &Item) -> &'static str {
         return if path.symlink_metadata().is_ok() { "other" } else { "absent" };
     };
     let length = file.metadata().map_or(0, |metadata| metadata.len());
-    if length != item.pointer.size() && length != item.text.len() as u64 {
+    let text = item.text();
+    if length != item.pointer.size() && length != text.len() as u64 {
         return "other";
     }
     match hash_reader(file, &[]) {
         Ok(hashed) if hashed.oid == item.pointer.oid() => "content",
-        Ok(hashed) if hashed.oid == crate::oid::Oid::of(&item.text) => "pointer",
+        Ok(hashed) if hashed.oid == crate::oid::Oid::of(&text) => "pointer",
         _ => "other",
     }
 }

@@ -70,8 +70,7 @@ pub fn stage(
     watch.sync(&written)?;
     site.store.sync()?;
     fail_point::reach("import-written");
-    let texts: Vec<Vec<u8>> = ready.iter().map(|one| one.text.clone()).collect();
-    let ids = site.repo.write_blobs(&texts)?;
+    let ids = site.repo.write_blobs(ready.iter().map(|one| &one.text))?;
     let mut known = BlobMap::at(site.store.root(), site.repo.hash_len());
     let mut input = Vec::new();
     let nothing = "0".repeat(site.repo.hash_len() * 2);

@@ -6,6 +6,7 @@
 //! are equal. `docs/lake.md` has the table of what is accepted. What a person types may hold more, and
 //! is read by [`typed`]; what a server's name says about it is in [`host`].
 
+use std::cell::RefCell;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -278,12 +279,39 @@ impl SourceUrl {
     /// Says what is wrong, or what the normal form would be.
     pub fn parse_normal(text: &str) -> Result<Self, ParseUrlError> {
         let (lake, name) = text.rsplit_once('/').unwrap_or((text, ""));
+        if let Some(lake) = known_lake(lake) {
+            return Ok(Self { lake, name: ObjectName::parse(name)? });
+        }
         let source = Self { lake: LakeUrl::parse(lake)?, name: ObjectName::parse(name)? };
         match source.to_string() {
-            normal if normal == text => Ok(source),
+            normal if normal == text => {
+                know_lake(lake, &source.lake);
+                Ok(source)
+            }
             normal => Err(ParseUrlError::NotNormal(normal)),
         }
     }
+}
+
+/// Sources by the thousand name the same few lakes, which need not be read, nor held, for each of them.
+const KNOWN_LAKES: usize = 8;
+
+thread_local! {
+    /// Lakes that sources named lately, by their normal form.
+    static KNOWN: RefCell<Vec<(Box<str>, LakeUrl)>> = const { RefCell::new(Vec::new()) };
+}
+
+fn known_lake(normal: &str) -> Option<LakeUrl> {
+    KNOWN.with_borrow(|known| {
+        known.iter().find(|(text, _)| **text == *normal).map(|(_, lake)| lake.clone())
+    })
+}
+
+fn know_lake(normal: &str, lake: &LakeUrl) {
+    KNOWN.with_borrow_mut(|known| {
+        known.truncate(KNOWN_LAKES - 1);
+        known.insert(0, (normal.into(), lake.clone()));
+    });
 }
 
 fn split_scheme(text: &str) -> Result<(Scheme, &str), ParseUrlError> {

@@ -113,3 +113,14 @@ fn a_bucket_and_its_prefix_are_decoded() {
     assert!(url("s3://127.0.0.1:9000/b").is_loopback_host());
     assert!(!url("s3://h/b").is_loopback_host() && !url("file:///mnt").is_loopback_host());
 }
+
+#[test]
+fn sources_of_many_lakes_in_turn_keep_their_own() {
+    let name = format!("{}.bin", "0".repeat(64));
+    let texts: Vec<String> = (0..30).map(|n| format!("file:///lakes/{n}/{name}")).collect();
+    for text in texts.iter().chain(&texts).chain(texts.iter().rev()) {
+        assert_eq!(SourceUrl::parse_normal(text).unwrap().to_string(), *text);
+        let slash = text.replace("/lakes/", "/lakes//");
+        assert_eq!(SourceUrl::parse_normal(&slash), Err(ParseUrlError::NotNormal(text.clone())));
+    }
+}

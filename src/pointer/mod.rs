@@ -144,7 +144,7 @@ impl Pointer {
     /// # Errors
     /// If the text would be too long.
     pub fn with_sources(mut self, sources: Vec<SourceUrl>) -> Result<Self, NewPointerError> {
-        self.sources.clear();
+        self.sources = Vec::with_capacity(sources.len());
         for source in sources {
             if !self.sources.contains(&source) {
                 self.sources.push(source);
@@ -302,6 +302,8 @@ fn parse_lines(lines: &[&str]) -> Result<Pointer, PointerError> {
             return Err(fault(index, PointerFault::Unknown));
         }
     }
+    // Pointers are held by the hundred thousand.
+    pointer.sources.shrink_to_fit();
     Ok(pointer)
 }
 

@@ -22,21 +22,27 @@ impl Repo {
     ///
     /// # Errors
     /// If git fails; some of them may have been written then, which does no harm.
-    pub fn write_blobs(&self, contents: &[Vec<u8>]) -> Result<Vec<BlobId>, Error> {
-        if contents.is_empty() {
+    pub fn write_blobs<C: AsRef<[u8]>>(
+        &self,
+        contents: impl IntoIterator<Item = C>,
+    ) -> Result<Vec<BlobId>, Error> {
+        let mut contents = contents.into_iter().peekable();
+        if contents.peek().is_none() {
             return Ok(Vec::new());
         }
-        let mut stream =
-            Vec::with_capacity(contents.iter().map(|content| content.len() + 32).sum());
-        for content in contents {
-            stream.extend(format!("blob\ndata {}\n", content.len()).bytes());
-            stream.extend_from_slice(content);
-            stream.push(b'\n');
-        }
-        // Without it a stream that was cut off would look like a whole one.
-        stream.extend(b"done\n");
-        Git::of(self)?.run(&["fast-import", "--quiet", "--done"], &stream)?;
-        Ok(contents.iter().map(|content| self.blob_id_of(content)).collect::<Result<_, _>>()?)
+        let mut ids = Vec::new();
+        Git::of(self)?.feed(&["fast-import", "--quiet", "--done"], |to_git| {
+            for content in contents {
+                let content = content.as_ref();
+                ids.push(self.blob_id_of(content));
+                write!(to_git, "blob\ndata {}\n", content.len())?;
+                to_git.write_all(content)?;
+                to_git.write_all(b"\n")?;
+            }
+            // Without it a stream that was cut off would look like a whole one.
+            to_git.write_all(b"done\n")
+        })?;
+        Ok(ids.into_iter().collect::<Result<_, _>>()?)
     }
 }
 
@@ -62,7 +68,7 @@ mod tests {
                 );
             }
             assert!(test.run(&["count-objects", "-v"]).contains("packs: 1"));
-            assert_eq!(repo.write_blobs(&[]).expect("nothing"), []);
+            assert_eq!(repo.write_blobs(&[] as &[Vec<u8>]).expect("nothing"), []);
             assert_eq!(test.run(&["fsck", "--strict", "--no-dangling"]), "");
         }
     }

@@ -6,9 +6,9 @@
 //! would start filters from inside a filter; callers must use plumbing that does not.
 
 use std::ffi::{OsStr, OsString};
-use std::io::{BufReader, Read, Write as _};
+use std::io::{BufReader, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdout, Command, Stdio};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::mpsc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -159,10 +159,29 @@ impl Git {
     /// # Errors
     /// [`Error::Failed`] if it ends with another exit code than 0.
     pub fn run<A: AsRef<OsStr>>(&self, args: &[A], stdin: &[u8]) -> Result<Output, Error> {
-        let mut stream = self.stream(args, stdin.to_owned())?;
-        let mut stdout = Vec::new();
-        let read = stream.read_to_end(&mut stdout);
-        let command = stream.command.clone();
+        self.feed(args, |to_git| to_git.write_all(stdin))
+    }
+
+    /// Runs git to its end with what `write` writes as its input, which nobody has to hold as a whole.
+    ///
+    /// # Errors
+    /// [`Error::Failed`] if it ends with another exit code than 0.
+    pub fn feed<A: AsRef<OsStr>>(
+        &self,
+        args: &[A],
+        write: impl FnOnce(&mut dyn Write) -> std::io::Result<()>,
+    ) -> Result<Output, Error> {
+        let (mut stream, to_git) = self.begin(args)?;
+        let (mut stdout, command) = (Vec::new(), stream.command.clone());
+        let read = std::thread::scope(|scope| {
+            let reading = scope.spawn(|| stream.read_to_end(&mut stdout));
+            let mut to_git = BufWriter::with_capacity(64 * 1024, to_git);
+            // Git may end without reading all of it; its exit code tells whether that is bad.
+            drop(write(&mut to_git).and_then(|()| to_git.flush()));
+            // What is left after an error is for nobody.
+            drop(to_git.into_parts());
+            reading.join().expect("reading from git does not panic")
+        });
         let stderr = stream.finish()?;
         read.map_err(|source| Error::Run { command, source })?;
         Ok(Output { stdout, stderr })
@@ -173,15 +192,20 @@ impl Git {
     /// # Errors
     /// If it cannot be started; whether it succeeds is told by [`Stream::finish`].
     pub fn stream<A: AsRef<OsStr>>(&self, args: &[A], stdin: Vec<u8>) -> Result<Stream, Error> {
-        let (mut child, command) = self.spawn(args, Stdio::piped())?;
-        let mut to_git = child.stdin.take().expect("stdin is piped");
-        let from_git = child.stdout.take().expect("stdout is piped");
-        let complaints = child.stderr.take().expect("stderr is piped");
-        // Three pipes are served at once, so that none can fill up and stop git.
-        let writer = std::thread::spawn(move || {
+        let (mut stream, mut to_git) = self.begin(args)?;
+        stream.writer = Some(std::thread::spawn(move || {
             // Git may end without reading all of it; its exit code tells whether that is bad.
             drop(to_git.write_all(&stdin));
-        });
+        }));
+        Ok(stream)
+    }
+
+    /// Starts git. Its three pipes are to be served at once, so that none can fill up and stop it.
+    fn begin<A: AsRef<OsStr>>(&self, args: &[A]) -> Result<(Stream, ChildStdin), Error> {
+        let (mut child, command) = self.spawn(args, Stdio::piped())?;
+        let to_git = child.stdin.take().expect("stdin is piped");
+        let from_git = child.stdout.take().expect("stdout is piped");
+        let complaints = child.stderr.take().expect("stderr is piped");
         let reader = std::thread::spawn(move || {
             let mut kept = Vec::new();
             let mut complaints = complaints;
@@ -190,13 +214,9 @@ impl Git {
             drop(std::io::copy(&mut complaints, &mut std::io::sink()));
             String::from_utf8_lossy(&kept).into_owned()
         });
-        Ok(Stream {
-            child,
-            stdout: Some(BufReader::with_capacity(64 * 1024, from_git)),
-            writer: Some(writer),
-            reader: Some(reader),
-            command,
-        })
+        let stdout = Some(BufReader::with_capacity(64 * 1024, from_git));
+        let stream = Stream { child, stdout, writer: None, reader: Some(reader), command };
+        Ok((stream, to_git))
     }
 
     fn spawn<A: AsRef<OsStr>>(&self, args: &[A], stderr: Stdio) -> Result<(Child, String), Error> {

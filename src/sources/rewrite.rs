@@ -75,12 +75,15 @@ pub fn rewrite(site: &Workspace, changes: Vec<Change>) -> Result<Rewritten, Erro
     if changes.is_empty() {
         return Ok(Rewritten::default());
     }
-    let texts: Vec<Vec<u8>> = changes.iter().map(|change| change.pointer.to_bytes()).collect();
-    let ids = site.repo.write_blobs(&texts)?;
+    let mut named = Vec::with_capacity(changes.len());
+    let ids = site.repo.write_blobs(changes.iter().map(|Change { pointer, .. }| {
+        let text = pointer.to_bytes();
+        named.push(Named::new(pointer.oid(), pointer.size(), &text));
+        text
+    }))?;
     let mut known = BlobMap::at(site.store.root(), site.repo.hash_len());
-    for ((change, id), text) in changes.iter().zip(&ids).zip(&texts) {
-        let (oid, size) = (change.pointer.oid(), change.pointer.size());
-        known.learn(id.as_bytes(), Named::new(oid, size, text));
+    for (id, named) in ids.iter().zip(named) {
+        known.learn(id.as_bytes(), named);
     }
     // Only time is lost if it cannot be kept.
     drop(known.save());
@@ -92,10 +95,8 @@ pub fn rewrite(site: &Workspace, changes: Vec<Change>) -> Result<Rewritten, Erro
         let entry = repointing.index().entry_at(item.path.as_bytes());
         entry.is_some_and(|entry| entry.id == item.blob && !entry.is_skip_worktree)
     };
-    let pairs = changes.iter().zip(&texts).enumerate();
-    let files = pairs.filter(|(_, (change, _))| lies_there(&change.item));
-    let files = files.map(|(at, (change, text))| (at, &change.item, &**text));
-    let files: Vec<_> = files.collect();
+    let numbered = changes.iter().enumerate();
+    let files: Vec<_> = numbered.filter(|(_, change)| lies_there(&change.item)).collect();
     drop(repointing);
     fail_point::reach("rewrite-begins");
     let mut written = replace_all(site, files)?;
@@ -104,7 +105,7 @@ pub fn rewrite(site: &Workspace, changes: Vec<Change>) -> Result<Rewritten, Erro
         path: item.path,
         old: item.blob,
         new,
-        stat: written.remove(&at),
+        stat: written.remove(&at).map(Box::new),
     };
     let blobs: Vec<NewBlob> = changes.into_iter().zip(ids).enumerate().map(blob).collect();
     let count = blobs.len();
@@ -117,15 +118,15 @@ pub fn rewrite(site: &Workspace, changes: Vec<Change>) -> Result<Rewritten, Erro
 /// data of those that were, by the number that the caller gave.
 fn replace_all(
     site: &Workspace,
-    files: Vec<(usize, &Item, &[u8])>,
+    files: Vec<(usize, &Change)>,
 ) -> Result<HashMap<usize, Metadata>, Error> {
     let Some(top) = site.repo.work_tree() else { return Ok(HashMap::new()) };
     let tree = Tree::open(top).context(top)?;
     let (store, next) = (&*site.store, AtomicUsize::new(0));
     let work = || -> Result<Vec<(usize, Metadata)>, Error> {
         let mut written = Vec::new();
-        while let Some((at, item, text)) = files.get(next.fetch_add(1, Ordering::Relaxed)) {
-            written.extend(replace(store, &tree, item, text)?.map(|metadata| (*at, metadata)));
+        while let Some((at, change)) = files.get(next.fetch_add(1, Ordering::Relaxed)) {
+            written.extend(replace(store, &tree, change)?.map(|metadata| (*at, metadata)));
         }
         Ok(written)
     };
@@ -143,17 +144,17 @@ fn replace_all(
 fn replace(
     store: &Store,
     tree: &Tree,
-    item: &Item,
-    text: &[u8],
+    Change { item, pointer }: &Change,
 ) -> Result<Option<Metadata>, Error> {
     let shown = crate::repo_path::join(tree.root(), &item.path);
     // Nearly all files have content: a look at the size saves opening them.
     let Ok(found) = std::fs::symlink_metadata(shown) else { return Ok(None) };
-    let lengths = [&item.text, text].map(|text| text.len() as u64);
+    let (old, new) = (item.text(), pointer.to_bytes());
+    let lengths = [&*old, &new].map(|text| text.len() as u64);
     if !found.is_file() || !lengths.contains(&found.len()) {
         return Ok(None);
     }
-    Ok(match store.replace_text(tree, &item.path, &item.text, text)? {
+    Ok(match store.replace_text(tree, &item.path, &old, &new)? {
         Outcome::Filled(metadata) => Some(metadata),
         Outcome::Changed | Outcome::Gone | Outcome::NotStored | Outcome::Interrupted => None,
     })

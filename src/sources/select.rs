@@ -129,7 +129,7 @@ pub fn select(site: &Workspace, index: &Index, selection: &Selection) -> Result<
         let Some(path) = RepoPath::parse(entry.path) else { continue };
         match read(site, &entry)? {
             Found::Item(text, pointer) => {
-                selected.items.push(Item { path, blob: entry.id, text, pointer });
+                selected.items.push(Item::new(path, entry.id, text, pointer));
             }
             Found::Refused(refusal) => {
                 last_conflict = Some(entry.path);

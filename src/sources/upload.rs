@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
+use super::AT_ONCE;
 use super::supply::{self, Due};
 use crate::config::accepted::Accepted;
 use crate::fs::PathError;
@@ -11,10 +12,6 @@ use crate::repo_path::RepoPath;
 use crate::transfer::presence::Questions;
 use crate::transfer::upload::{self, Job, Moved, Origin};
 use crate::workspace::Workspace;
-
-/// So many pointers are looked at together: enough for lists of lakes to answer many questions, and
-/// few enough for memory.
-const AT_ONCE: usize = 8192;
 
 /// What came of it.
 #[derive(Debug, Default)]

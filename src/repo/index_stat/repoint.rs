@@ -27,8 +27,8 @@ pub struct NewBlob {
     pub old: BlobId,
     /// The blob that is to stand there.
     pub new: BlobId,
-    /// The stat data of the file, where it was written for the new blob.
-    pub stat: Option<Metadata>,
+    /// The stat data of the file, where it was written for the new blob: of few of many thousand.
+    pub stat: Option<Box<Metadata>>,
 }
 
 /// An index that is locked as git locks it, to be written once or left as it is.
