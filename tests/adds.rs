@@ -1,10 +1,12 @@
 //! `git lake add` makes of the index what `git add` makes of it.
 
 use std::fs;
+use std::io::{Seek as _, SeekFrom, Write as _};
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::Path;
+use std::process::Command;
 
-use crate::common::{Lake, Repo, TestEnv, kill, noise, wait_for_next_second};
+use crate::common::{Lake, Repo, TestEnv, kill, noise, set_age, wait_for_next_second};
 
 /// A repository with a commit, whose work tree then has everything that `git add` may meet.
 fn varied(env: &TestEnv, name: &str) -> (Repo, Lake) {
@@ -196,4 +198,50 @@ fn a_file_that_changes_meanwhile_is_staged_as_it_is_in_the_end() {
         repo.has("a.bin", &content);
         repo.write("a.bin", noise(77, 1000));
     }
+}
+
+/// Returns true if a file is known to share all of its blocks with another one.
+fn shares_blocks(path: &Path) -> bool {
+    let told = Command::new("filefrag").arg("-v").arg(path).output().unwrap();
+    let told = String::from_utf8(told.stdout).unwrap();
+    let extents: Vec<&str> = told
+        .lines()
+        .filter(|line| line.trim_start().starts_with(|c: char| c.is_ascii_digit()))
+        .collect();
+    !extents.is_empty() && extents.iter().all(|extent| extent.contains("shared"))
+}
+
+#[test]
+fn a_large_file_shares_blocks_with_the_store_and_stays_its_users() {
+    let env = TestEnv::new();
+    let (repo, lake) = env.tracked("work");
+    let content = noise(1, (5 << 20) + 11);
+    repo.write("large.bin", &content);
+    repo.git(["lake", "add", "."]);
+    let document = repo.git(["lake", "doctor", "--json"]).stdout;
+    let document: serde_json::Value = serde_json::from_str(&document).unwrap();
+    let findings = document["findings"].as_array().unwrap();
+    let shared = findings.iter().find(|finding| finding["id"] == "shared-blocks").unwrap();
+    // Elsewhere nothing can be shared, which `tests/filesystem/on.sh` is for.
+    if shared["level"] == "ok" {
+        assert!(shares_blocks(&repo.path.join("large.bin")));
+        assert!(shares_blocks(&lake.object(&content)));
+    }
+    // Bytes in the middle are another matter for the work tree alone.
+    let mut file = fs::OpenOptions::new().write(true).open(repo.path.join("large.bin")).unwrap();
+    file.seek(SeekFrom::Start(3 << 20)).unwrap();
+    file.write_all(b"changed in place").unwrap();
+    drop(file);
+    lake.holds(&content);
+    repo.git(["lake", "fsck"]);
+    repo.git(["checkout", "-q", "large.bin"]);
+    repo.has("large.bin", &content);
+
+    // One that was only touched is compared and not written: the shell has the sums of what it waited for.
+    repo.git(["commit", "-q", "-m", "large"]);
+    set_age(repo.path.join("large.bin"), 10);
+    let io = repo.run("sh", ["-c", "git lake add . && cat /proc/$$/io"]).stdout;
+    let written = io.lines().find_map(|line| line.strip_prefix("wchar: ")).unwrap();
+    assert!(written.parse::<u64>().unwrap() < content.len() as u64 / 2, "{io}");
+    repo.is_clean_when_touched();
 }

@@ -15,6 +15,7 @@ use crate::filter::clean::{self, Cleaner, Emitted};
 use crate::filter::finish::{self, Summary};
 use crate::fs::beneath::Tree;
 use crate::fs::{IoContext as _, PathError};
+use crate::oid::Oid;
 use crate::parallel;
 use crate::repo::attributes::{LakePaths, is_never_tracked};
 use crate::repo::index::Index;
@@ -30,7 +31,9 @@ mod ingest;
 use ingest::Ingested;
 
 /// Files that are held together: what is known of each takes less than a KiB.
-const MOST_AT_ONCE: usize = 50_000;
+const AT_ONCE: usize = 50_000;
+/// Of very many files so many pieces are made at most: the index is written anew after each.
+const MOST_PIECES: usize = 8;
 
 /// What was added.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -152,7 +155,7 @@ pub fn candidates(
 pub fn add(site: &Workspace, candidates: Vec<Candidate>) -> Result<Added, Error> {
     let mut added = Added::default();
     for batch in limit::batches(site, candidates, |candidate| candidate.size) {
-        for some in batch.chunks(MOST_AT_ONCE) {
+        for some in batch.chunks(AT_ONCE.max(batch.len().div_ceil(MOST_PIECES))) {
             add_some(site, some, &mut added)?;
         }
     }
@@ -174,8 +177,11 @@ fn add_some(site: &Workspace, some: &[Candidate], added: &mut Added) -> Result<(
     let hashes = site.config.extra_hashes();
     let threads = std::thread::available_parallelism().map_or(2, usize::from);
     let tree = Tree::open(top).context(top)?;
+    let expected: HashMap<usize, Oid> =
+        some.iter().enumerate().filter_map(|(at, one)| Some((at, expected(site, one)?))).collect();
     let ingested = parallel::map(threads, some.len(), |at| {
-        let ingested = ingest::ingest(store, &hashes, &tree, &some[at].path, cancel, reporter);
+        let (path, expected) = (&some[at].path, expected.get(&at).copied());
+        let ingested = ingest::ingest(store, &hashes, &tree, path, expected, cancel, reporter);
         reporter.hashed(1, 0);
         ingested
     });
@@ -210,6 +216,13 @@ fn add_some(site: &Workspace, some: &[Candidate], added: &mut Added) -> Result<(
     Ok(())
 }
 
+/// Returns the object that a large file had when it was added last.
+fn expected(site: &Workspace, candidate: &Candidate) -> Option<Oid> {
+    let (blob, _) = candidate.known.filter(|_| candidate.size > ingest::IN_MEMORY_BYTES)?;
+    let (_, pointer) = site.pointer_of(blob).ok().flatten()?;
+    Some(pointer.oid())
+}
+
 /// Puts the pointers into git and its index; returns how many entries are others now.
 fn stage(site: &Workspace, ready: Vec<Ready<'_>>) -> Result<usize, Error> {
     let ids = ready.iter().map(|one| site.repo.blob_id_of(&one.text));
@@ -229,9 +242,7 @@ fn stage(site: &Workspace, ready: Vec<Ready<'_>>) -> Result<usize, Error> {
     let new: Vec<usize> = (0..ready.len()).filter(is_new).collect();
     let blob_is_new =
         |at: &&usize| ready[**at].candidate.known.is_none_or(|(known, _)| known != ids[**at]);
-    let texts: Vec<Vec<u8>> =
-        new.iter().filter(blob_is_new).map(|at| ready[*at].text.clone()).collect();
-    site.repo.write_blobs(&texts)?;
+    site.repo.write_blobs(new.iter().filter(blob_is_new).map(|at| &ready[*at].text))?;
     if !new.is_empty() {
         let mut input = Vec::new();
         for at in &new {

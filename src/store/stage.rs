@@ -152,6 +152,8 @@ enum State<'a> {
         there: Vec<u8>,
     },
     Staging(StagedObject<'a>),
+    /// The whole content is staged, and what comes are its bytes.
+    Staged(StagedObject<'a>),
     /// The store could not take the bytes; they are only hashed.
     Failed(PathError),
 }
@@ -166,6 +168,18 @@ impl<'a> Intake<'a> {
             Err(error) => State::Failed(error),
         };
         Self { store, hasher: Hasher::new(hashes), state }
+    }
+
+    /// Begins to take in a whole file by sharing its blocks, where the file system does that. What is
+    /// returned beside it reads the bytes as they are in the store from now on, whatever becomes of
+    /// `file`; they are to be written, so that they are hashed.
+    pub fn share(store: &'a Store, hashes: &[HashName], file: &File) -> Option<(Self, File)> {
+        let staged = store.stage().ok()?;
+        if !platform::shares_blocks(file, staged.file.as_file()) {
+            return None;
+        }
+        let shared = staged.file.as_file().try_clone().ok()?;
+        Some((Self { store, hasher: Hasher::new(hashes), state: State::Staged(staged) }, shared))
     }
 
     /// Takes in the next bytes. A failure of the store is told by [`Intake::finish`]; hashing goes on.
@@ -199,7 +213,7 @@ impl<'a> Intake<'a> {
             match self.state {
                 _ if before == Presence::Stored => {}
                 State::Failed(error) => return Err(error),
-                State::Staging(staged) => staged.publish(hashed.oid)?,
+                State::Staging(staged) | State::Staged(staged) => staged.publish(hashed.oid)?,
                 State::Comparing { mut expected, equal, .. } => {
                     self.store.stage_prefix(&mut expected, equal)?.publish(hashed.oid)?;
                 }
