@@ -3,7 +3,7 @@
 #![expect(clippy::result_large_err, reason = "the errors are the client's, and it is a test")]
 
 use std::io::{Read as _, Write as _};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use aws_sdk_s3::Client;
 use aws_sdk_s3::error::{ProvideErrorMetadata as _, SdkError};
@@ -159,9 +159,9 @@ fn a_stalled_request_does_not_keep_the_server() {
         tokio::time::timeout(Duration::from_millis(200), get).await
     });
     assert!(asked.is_err(), "{asked:?}");
-    let host = server.host();
+    let begun = Instant::now();
     drop(server);
-    assert!(std::net::TcpStream::connect(host).is_err());
+    assert!(begun.elapsed() < Duration::from_secs(30), "{:?}", begun.elapsed());
 }
 
 #[test]

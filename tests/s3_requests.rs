@@ -177,7 +177,8 @@ fn a_pull_asks_side_by_side() {
     let clone = clone_of_pointers(&env);
     clone.git(["config", "lake.jobs", "8"]);
     server.take_requests();
-    let delay = Fault::Delay(std::time::Duration::from_millis(500));
+    // Long enough for a machine that has much else to do.
+    let delay = Fault::Delay(std::time::Duration::from_secs(3));
     server.fault(|request| request.operation == "GetObject", 8, delay);
     let mut pull = clone.start(&["lake", "pull"]);
     let begun =
