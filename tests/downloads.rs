@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::common::{Lake, Repo, TestEnv, noise};
+use crate::common::{Lake, Repo, TestEnv, commit_pointers, noise};
 
 /// A repository with three files; its lake.
 fn repo(env: &TestEnv) -> (Repo, Lake) {
@@ -313,6 +313,26 @@ fn an_object_is_downloaded_once_for_all_its_paths() {
     }
     let log = fs::read_to_string(log).unwrap();
     assert_eq!(log.lines().last(), Some("downloading 1/1 100000/100000"), "{log}");
+}
+
+#[test]
+fn more_objects_than_are_asked_for_at_once_all_arrive() {
+    // Objects wait, and so do files that want the same.
+    const FILES: usize = 5_500;
+    const OBJECTS: usize = 4_500;
+    let env = TestEnv::new();
+    let (repo, lake) = (env.repo("work"), env.lake("lake"));
+    let content = |at: usize| format!("content {}", at % OBJECTS);
+    for at in 0..OBJECTS {
+        fs::write(lake.object(content(at)), content(at)).unwrap();
+    }
+    commit_pointers(&repo, &lake.url(), (0..FILES).map(content));
+    let (clone, ran) = clone(&env);
+    drop(ran.says_nothing());
+    for at in 0..FILES {
+        clone.has(format!("{:03}/{at}.bin", at / 1000), content(at));
+    }
+    clone.is_clean();
 }
 
 #[test]

@@ -7,7 +7,7 @@ use git_lake::oid::Oid;
 
 use crate::common::s3::S3Server;
 use crate::common::s3::endpoint::Endpoint;
-use crate::common::{Lake, Repo, TestEnv, noise};
+use crate::common::{Lake, Repo, TestEnv, commit_pointers, noise};
 
 /// `1.bin` to `3.bin` in both lakes.
 fn repo(env: &TestEnv) -> (Repo, Lake, Lake) {
@@ -191,27 +191,12 @@ fn each_day_others_are_read() {
 /// Writes an index of `count` pointers to objects that a bucket holds, without any content here.
 fn plant(repo: &Repo, server: &S3Server, endpoint: &Endpoint, count: usize) {
     let lake = LakeUrl::parse(&endpoint.url("lake")).unwrap();
-    let mut stream =
-        String::from("commit refs/heads/main\ncommitter a <a@b> 1700000000 +0000\ndata 0\n");
-    for at in 0..count {
-        let content = format!("content {at}");
+    let contents = (0..count).map(|at| format!("content {at}"));
+    for content in contents.clone() {
         let name = format!("{}.bin", hex(content.as_bytes()));
         server.plant("lake", &name, content.as_bytes(), true);
-        let pointer = format!(
-            "git-lake pointer v1\noid sha256:{}\nsize {}\nsource {lake}/{name}\n",
-            hex(content.as_bytes()),
-            content.len()
-        );
-        stream += &format!(
-            "M 100644 inline {:03}/{at}.bin\ndata {}\n{pointer}\n",
-            at / 1000,
-            pointer.len()
-        );
     }
-    let attributes = "*.bin filter=lake -text\n";
-    stream += &format!("M 100644 inline .gitattributes\ndata {}\n{attributes}\n", attributes.len());
-    let ran = repo.feed("git", &["fast-import", "--quiet", "--force"], stream.as_bytes());
-    assert_eq!(ran.code, Some(0), "{ran:?}");
+    commit_pointers(repo, &lake.to_string(), contents);
 }
 
 /// Runs the check of so many objects in a bucket; returns how many lists and how many other requests for

@@ -19,6 +19,10 @@ use crate::transfer::download::Failure;
 use crate::transfer::report::Reporter;
 use crate::workspace::{self, Workspace};
 
+/// Objects are made durable at the end, and before when there are so many more of them: each is held in
+/// memory until then.
+const SYNCED_AT_ONCE: usize = 1 << 16;
+
 /// What a session needs from outside.
 pub struct Surroundings {
     /// Where the repository is looked for: git starts filters at the top of the work tree.
@@ -73,13 +77,15 @@ pub fn serve(
         large: Large::new(&site),
         summary: Summary::default(),
         has_cleaned: false,
+        sync_at: SYNCED_AT_ONCE,
         site: &site,
     };
     let outcome = session.run(first);
     // git has said what it had to say, and waits.
     surroundings.reporter.resume();
     surroundings.reporter.end();
-    let Session { mut cleaner, mut summary, has_cleaned, large, .. } = session;
+    let Session { mut cleaner, mut summary, has_cleaned, large, delay, .. } = session;
+    drop(delay);
     cleaner.remember();
     finish::sync(&site, has_cleaned);
     let filled = large.finish();
@@ -122,6 +128,8 @@ struct Session<'a, R, W: Write> {
     large: Large<'a>,
     summary: Summary,
     has_cleaned: bool,
+    /// With how many objects that are not durable they are made so.
+    sync_at: usize,
 }
 
 /// git's end of the pipe. git writes to the terminal between our answer and its next request, and at no
@@ -173,6 +181,11 @@ impl<R: Read, W: Write> Session<'_, R, W> {
         while let Some(request) = next {
             self.site.reporter.resume();
             self.serve_one(request)?;
+            if self.site.store.count_unsynced() >= self.sync_at {
+                finish::sync(self.site, self.has_cleaned);
+                // If that failed, it is not tried again with each path.
+                self.sync_at = self.site.store.count_unsynced() + SYNCED_AT_ONCE;
+            }
             next = self.connection.next_request()?;
         }
         Ok(())
@@ -238,7 +251,7 @@ impl<R: Read, W: Write> Session<'_, R, W> {
             }
             Ok(Some(content)) => Ok(content),
             Ok(None) if request.can_delay => {
-                self.delay.add(self.site, path, bytes, pointer);
+                self.delay.add(self.site, path, bytes, pointer.oid());
                 return self.connection.answer_status(Status::Delayed);
             }
             Ok(None) => smudge::content_now(self.site, &path, &pointer),

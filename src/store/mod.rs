@@ -343,6 +343,11 @@ impl Store {
         self.watch.get_or_init(|| sync::Watch::begin(folder))
     }
 
+    /// Returns how many objects of this process are not durable yet.
+    pub fn count_unsynced(&self) -> usize {
+        self.unsynced.lock().expect("no holder panics").len()
+    }
+
     /// Makes every object that this process published durable, in one batch, and records it.
     ///
     /// Does nothing when there is nothing new. Safe to call again after a failure.

@@ -5,6 +5,7 @@ pub(crate) mod dataset;
 pub(crate) mod disturbed;
 mod lake;
 pub(crate) mod orphans;
+mod planted;
 mod ran;
 pub(crate) mod random;
 pub(crate) mod s3;
@@ -28,6 +29,7 @@ use std::time::{Duration, Instant};
 use git_lake::oid::Oid;
 
 pub(crate) use lake::Lake;
+pub(crate) use planted::commit_pointers;
 pub(crate) use ran::Ran;
 pub(crate) use stat::{modified, seconds, set_age, wait_for_next_second};
 pub(crate) use trees::{same_trees, tree};
