@@ -315,7 +315,7 @@ impl Workspace {
         let mut lake_paths = LakePaths::of_work_tree(&self.repo, index)?;
         let mut found = Vec::new();
         for entry in index.entries().filter(|entry| entry.stage == 0 && entry.kind.is_file()) {
-            if known.contains_key(entry.id.as_bytes()) || !lake_paths.contains_bytes(entry.path)? {
+            if known.get(entry.id.as_bytes()).is_some() || !lake_paths.contains_bytes(entry.path)? {
                 continue;
             }
             let is_content = match self.repo.read_blob(entry.id, MAX_POINTER_BYTES as u64)? {

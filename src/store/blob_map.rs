@@ -6,9 +6,10 @@
 //! Format (`docs/local-state.md`): a header line, then records of fixed length: blob id,
 //! oid, size (8 bytes, big-endian), length of the pointer (2 bytes, big-endian).
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::fs::{File, OpenOptions};
 use std::io::{Read as _, Write as _};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use crate::fs::{IoContext as _, PathError};
@@ -17,6 +18,8 @@ use crate::oid::Oid;
 const HEADER: &[u8] = b"git-lake blobs v2\n";
 /// So many records are read at once.
 const RECORDS_AT_ONCE: usize = 2048;
+/// What was learned is saved when it has so many bytes, and at the end.
+const MOST_NEWS_BYTES: usize = 4 << 20;
 /// Bytes of a size.
 const SIZE_LEN: usize = 8;
 /// Bytes of the length of a pointer, which has no more than 8192.
@@ -50,12 +53,12 @@ impl Named {
     }
 }
 
-/// The map as one process sees it; what it learns is kept when [`BlobMap::save`] is called.
+/// The map as one process sees it; what it learns is sure to be kept when [`BlobMap::save`] is called.
 #[derive(Debug)]
 pub struct BlobMap {
     path: PathBuf,
     id_len: usize,
-    table: Option<HashMap<Oid, Vec<Box<[u8]>>>>,
+    table: Option<Table>,
     questions: usize,
     /// The last question and its answer: the same one often comes twice.
     last: Option<(Oid, Vec<Vec<u8>>)>,
@@ -95,26 +98,25 @@ impl BlobMap {
             });
             return found;
         }
-        if self.table.is_none() {
-            let mut table: HashMap<Oid, Vec<Box<[u8]>>> = HashMap::new();
-            self.for_each_record(|record| {
-                let digest = record[id_len..id_len + Oid::LEN].try_into().expect("32 bytes");
-                table.entry(Oid::from_bytes(digest)).or_default().push(record[..id_len].into());
-            });
-            self.table = Some(table);
-        }
-        let ids = self.table.as_ref().and_then(|table| table.get(&oid));
-        ids.into_iter().flatten().map(|id| id.to_vec()).collect()
+        let by_oid = id_len..id_len + Oid::LEN;
+        let table = self.table.take().unwrap_or_else(|| self.read_by(by_oid));
+        let table = self.table.insert(table);
+        table.with(oid.as_bytes()).map(|record| record[..id_len].to_vec()).collect()
     }
 
-    /// Returns all blobs that are known to be pointers, with what they say.
-    pub fn known(&self) -> HashMap<Box<[u8]>, Named> {
-        let mut known = HashMap::new();
-        self.for_each_record(|record| {
-            let (id, named) = record.split_at(self.id_len);
-            known.extend(Named::parse(named).map(|named| (id.into(), named)));
-        });
-        known
+    /// Reads all blobs that are known to be pointers, with what they say.
+    pub fn known(&self) -> Known {
+        Known(self.read_by(0..self.id_len))
+    }
+
+    /// Reads all records, to be found by a part of them.
+    fn read_by(&self, key: Range<usize>) -> Table {
+        let mut records = Vec::new();
+        if let Ok(metadata) = std::fs::metadata(&self.path) {
+            records.reserve_exact(usize::try_from(metadata.len()).unwrap_or_default());
+        }
+        self.for_each_record(|record| records.extend_from_slice(record));
+        Table::new(records, self.record_len(), key)
     }
 
     /// Goes through the file in constant memory; what cannot be read is as good as absent.
@@ -155,6 +157,10 @@ impl BlobMap {
             self.news.extend(named.size.to_be_bytes());
             self.news.extend(named.text_len.to_be_bytes());
         }
+        if self.news.len() >= MOST_NEWS_BYTES {
+            // Only time is lost if it cannot be kept.
+            drop(self.save());
+        }
     }
 
     /// Appends what was learned and was not known; a file that ends within a record, or is of another
@@ -168,25 +174,88 @@ impl BlobMap {
         }
         let folder = self.path.parent().expect("the map lies in a folder");
         std::fs::create_dir_all(folder).context(folder)?;
-        let mut file =
-            OpenOptions::new().append(true).create(true).open(&self.path).context(&self.path)?;
+        let mut file = OpenOptions::new()
+            .read(true)
+            .append(true)
+            .create(true)
+            .open(&self.path)
+            .context(&self.path)?;
         file.lock().context(&self.path)?;
         let record_len = self.record_len();
-        let bytes = std::fs::read(&self.path).context(&self.path)?;
-        let records = bytes.strip_prefix(HEADER);
-        if records.is_none_or(|records| !records.len().is_multiple_of(record_len)) {
+        if !self.is_whole(&file) {
             file.set_len(0).context(&self.path)?;
             file.write_all(HEADER).context(&self.path)?;
         }
         let news = std::mem::take(&mut self.news);
         let mut fresh: HashSet<&[u8]> = news.chunks_exact(record_len).collect();
-        for known in records.unwrap_or_default().chunks_exact(record_len) {
-            if fresh.remove(known) && fresh.is_empty() {
-                return Ok(());
-            }
-        }
+        self.for_each_record(|known| _ = fresh.remove(known));
         let fresh = news.chunks_exact(record_len).filter(|record| fresh.remove(record));
         file.write_all(&fresh.collect::<Vec<_>>().concat()).context(&self.path)
+    }
+
+    /// Returns true if a file has the header of this version, and whole records.
+    fn is_whole(&self, mut file: &File) -> bool {
+        let mut header = [0; HEADER.len()];
+        let Ok(metadata) = file.metadata() else { return false };
+        let records = metadata.len().checked_sub(HEADER.len() as u64);
+        file.read_exact(&mut header).is_ok()
+            && header == *HEADER
+            && records.is_some_and(|bytes| bytes.is_multiple_of(self.record_len() as u64))
+    }
+}
+
+/// Blobs that are known to be pointers.
+#[derive(Debug)]
+pub struct Known(Table);
+
+impl Known {
+    /// Returns what a blob says, by its id.
+    pub fn get(&self, blob: &[u8]) -> Option<Named> {
+        let record = self.0.with(blob).next()?;
+        Named::parse(&record[self.0.key.end..])
+    }
+}
+
+/// Records in one piece, which may be a million, to be found by a part of them that is a digest.
+#[derive(Debug)]
+struct Table {
+    records: Vec<u8>,
+    record_len: usize,
+    key: Range<usize>,
+    /// At most half of them have the number of a record, from 1: at the first free slot from where the key
+    /// says, whose bytes are random already.
+    slots: Vec<u32>,
+}
+
+impl Table {
+    fn new(records: Vec<u8>, record_len: usize, key: Range<usize>) -> Self {
+        let count = u32::try_from(records.len() / record_len).unwrap_or(u32::MAX);
+        let slots = vec![0; (2 * count as usize).next_power_of_two()];
+        let mut table = Self { records, record_len, key, slots };
+        for number in 1..=count {
+            let key = &table.record(number)[table.key.clone()];
+            let free = table.slots_from(key).find(|slot| table.slots[*slot] == 0);
+            table.slots[free.expect("half of them are free")] = number;
+        }
+        table
+    }
+
+    fn record(&self, number: u32) -> &[u8] {
+        &self.records[(number as usize - 1) * self.record_len..][..self.record_len]
+    }
+
+    /// Returns all slots, in the order in which a key goes through them.
+    fn slots_from(&self, key: &[u8]) -> impl Iterator<Item = usize> {
+        let first = key.first_chunk().map_or(0, |bytes| usize::from_le_bytes(*bytes));
+        let count = self.slots.len();
+        (0..count).map(move |step| first.wrapping_add(step) & (count - 1))
+    }
+
+    /// Returns the records with a key, in the order in which they were learned.
+    fn with(&self, key: &[u8]) -> impl Iterator<Item = &[u8]> {
+        let numbers = self.slots_from(key).map(|slot| self.slots[slot]);
+        let records = numbers.take_while(|number| *number != 0).map(|number| self.record(number));
+        records.filter(move |record| record[self.key.clone()] == *key)
     }
 }
 
@@ -219,8 +288,11 @@ mod tests {
             assert!(map.blobs_of(Oid::of(b"c")).is_empty());
         }
         let known = map.known();
-        assert_eq!(known.len(), 3);
-        assert_eq!([1, 2, 3].map(|id| known[&[id; 20][..]]), [b"a", b"b", b"a"].map(|c| named(c)));
+        let expected = [b"a", b"b", b"a"].map(|content| Some(named(content)));
+        assert_eq!([1, 2, 3].map(|id| known.get(&[id; 20])), expected);
+        assert_eq!(known.get(&[4; 20]), None);
+        let length = std::fs::metadata(dir.path().join("blobs-20")).expect("there").len();
+        assert_eq!(length, (HEADER.len() + 3 * map.record_len()) as u64, "each is there once");
     }
 
     #[test]
@@ -241,7 +313,7 @@ mod tests {
         std::fs::remove_file(&path).expect("removes");
         let old = [b"git-lake blobs v1\n", &[7; 60][..]].concat();
         crate::fs::write_atomic(&path, &old, crate::fs::Shared::No).expect("writes");
-        assert!(BlobMap::at(dir.path(), 20).known().is_empty());
+        assert_eq!(BlobMap::at(dir.path(), 20).known().get(&[7; 20]), None);
         learned(dir.path(), &[(3, b"c")]);
         assert_eq!(BlobMap::at(dir.path(), 20).blobs_of(Oid::of(b"c")), [[3; 20]]);
     }
