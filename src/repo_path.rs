@@ -3,13 +3,14 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// A path as git writes it: bytes, relative to the top of the work tree, separated by `/`.
 ///
 /// Never empty, never absolute, without empty, `.` or `..` components and without NUL, so joining
-/// it to a folder cannot leave that folder unless a symbolic link is followed.
+/// it to a folder cannot leave that folder unless a symbolic link is followed. Copies share their bytes.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct RepoPath(Box<[u8]>);
+pub struct RepoPath(Arc<[u8]>);
 
 impl RepoPath {
     /// Accepts bytes that name a file inside a repository.

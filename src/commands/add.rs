@@ -48,7 +48,8 @@ pub fn run(context: &Context, args: &Args) -> super::Result {
             (false, false) => paths_that_are(Known::No, &context.folder, &args.pathspecs)?,
         };
         let candidates = add::candidates(&site, &index, &known, &new)?;
-        drop(index);
+        // A million paths need their room elsewhere.
+        drop((index, known, new));
         let added = add::add(&site, candidates)?;
         if added.files > 0 {
             let count = counted(added.files, "lake file", "lake files");

@@ -109,6 +109,7 @@ pub fn run(context: &Context, args: &Args) -> super::Result {
         true => Selected::default(),
         false => select(&site, &index, &selection)?,
     };
+    drop(index);
     let recorded = Recorded::of(context, args, &selection)?;
     if args.dry_run {
         return dry_run(context, &site, args, &typed, &items);

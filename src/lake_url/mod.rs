@@ -42,12 +42,15 @@ pub enum Scheme {
 /// Never holds a user or a password, so it can be shown and stored. Copies share their text, since
 /// there is one in each source.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct LakeUrl {
+pub struct LakeUrl(Arc<Parts>);
+
+#[derive(PartialEq, Eq, Hash, PartialOrd, Ord)]
+struct Parts {
     scheme: Scheme,
     /// `host[:port]`; empty for a folder.
-    host: Arc<str>,
+    host: String,
     /// Percent-encoded, begins with `/`.
-    path: Arc<str>,
+    path: String,
 }
 
 /// The address of one object: a lake and a name in it.
@@ -140,6 +143,10 @@ fn unknown(name: &Option<String>) -> String {
 }
 
 impl LakeUrl {
+    fn of_parts(scheme: Scheme, host: String, path: String) -> Self {
+        Self(Arc::new(Parts { scheme, host, path }))
+    }
+
     /// Parses an address that is stored: the long form, without credentials or options.
     ///
     /// Differences that mean nothing (a trailing slash, `localhost`, upper case in the host,
@@ -164,7 +171,7 @@ impl LakeUrl {
                 Err(ParseUrlError::FileHost(host))
             }
             Scheme::File if path == "/" => Err(ParseUrlError::NoFolder),
-            Scheme::File => Ok(Self { scheme, host: "".into(), path: path.into() }),
+            Scheme::File => Ok(Self::of_parts(scheme, String::new(), path)),
             Scheme::S3 if host.is_empty() => Err(ParseUrlError::NoHost),
             Scheme::S3 => {
                 let host = Host::parse(&host)?.to_string();
@@ -172,7 +179,7 @@ impl LakeUrl {
                     return Err(ParseUrlError::NoBucket(host::bucket_to_show(&host)));
                 }
                 std::str::from_utf8(&decoded).map_err(|_| ParseUrlError::NotUtf8)?;
-                Ok(Self { scheme, host: host.into(), path: path.into() })
+                Ok(Self::of_parts(scheme, host, path))
             }
         }
     }
@@ -184,7 +191,7 @@ impl LakeUrl {
     pub fn from_folder(folder: &Path) -> Result<Self, ParseUrlError> {
         match normal_path(&os_path_to_bytes(folder))? {
             path if path == "/" => Err(ParseUrlError::NoFolder),
-            path => Ok(Self { scheme: Scheme::File, host: "".into(), path: path.into() }),
+            path => Ok(Self::of_parts(Scheme::File, String::new(), path)),
         }
     }
 
@@ -218,17 +225,17 @@ impl LakeUrl {
 
     /// Returns how the lake is reached.
     pub fn scheme(&self) -> Scheme {
-        self.scheme
+        self.0.scheme
     }
 
     /// Returns `host[:port]`, empty for a folder.
     pub fn host(&self) -> &str {
-        &self.host
+        &self.0.host
     }
 
     /// Returns the server of a bucket; `None` for a folder.
     pub fn server(&self) -> Option<Host> {
-        Host::parse(&self.host).ok()
+        Host::parse(&self.0.host).ok()
     }
 
     /// Returns the port of the server, where the address names one.
@@ -247,12 +254,12 @@ impl LakeUrl {
     /// The bucket is the first part of the path, or stands before the host where that is
     /// `<bucket>.s3.<region>.amazonaws.com`.
     pub fn bucket(&self) -> Option<(String, String)> {
-        if self.scheme != Scheme::S3 {
+        if self.0.scheme != Scheme::S3 {
             return None;
         }
-        let path = percent_decode_str(&self.path).decode_utf8().ok()?;
+        let path = percent_decode_str(&self.0.path).decode_utf8().ok()?;
         let path = path.trim_start_matches('/');
-        let in_host = host::aws_endpoint(&self.host).and_then(|endpoint| endpoint.bucket);
+        let in_host = host::aws_endpoint(&self.0.host).and_then(|endpoint| endpoint.bucket);
         let (bucket, prefix) = match in_host {
             Some(bucket) => (bucket, path),
             None => path.split_once('/').map_or((path.to_owned(), ""), |(b, p)| (b.to_owned(), p)),
@@ -262,8 +269,8 @@ impl LakeUrl {
 
     /// Returns the folder, if the lake is one.
     pub fn folder(&self) -> Option<PathBuf> {
-        let decoded: Vec<u8> = percent_decode_str(&self.path).collect();
-        (self.scheme == Scheme::File).then(|| bytes_to_os_path(&decoded).into_owned())
+        let decoded: Vec<u8> = percent_decode_str(&self.0.path).collect();
+        (self.0.scheme == Scheme::File).then(|| bytes_to_os_path(&decoded).into_owned())
     }
 
     /// Returns the address of an object in this lake.
@@ -362,11 +369,11 @@ fn as_bucket(rest: &str) -> String {
 
 impl fmt::Display for LakeUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let scheme = match self.scheme {
+        let scheme = match self.0.scheme {
             Scheme::File => "file",
             Scheme::S3 => "s3",
         };
-        write!(f, "{scheme}://{}{}", self.host, self.path)
+        write!(f, "{scheme}://{}{}", self.0.host, self.0.path)
     }
 }
 

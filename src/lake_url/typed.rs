@@ -135,7 +135,7 @@ impl TypedUrl {
     /// Returns what to tell when the server cannot be reached: its name may be that of a bucket.
     pub fn doubt(&self) -> Option<String> {
         let host = self.doubtful.as_ref()?;
-        let path = &self.url.path;
+        let path = &self.url.0.path;
         Some(format!(
             "`{host}` is taken as a host; for a bucket of AWS write \
              `s3://s3.REGION.amazonaws.com/{host}{path}`"
@@ -282,7 +282,7 @@ fn with_bucket_in_path(url: LakeUrl) -> LakeUrl {
     };
     debug_assert_eq!(url.scheme(), Scheme::S3);
     let rest = url.host().strip_prefix(&bucket).unwrap_or_default().trim_start_matches('.');
-    LakeUrl::parse(&format!("s3://{rest}/{bucket}{}", url.path)).unwrap_or(url)
+    LakeUrl::parse(&format!("s3://{rest}/{bucket}{}", url.0.path)).unwrap_or(url)
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use crate::config::file::Remote;
 use crate::fs::PathError;
 use crate::lake_url::{LakeUrl, SourceUrl};
 use crate::owed::{self, Due};
-use crate::pointer::{MAX_POINTER_BYTES, Parsed, Pointer};
+use crate::pointer::{Canonical, MAX_POINTER_BYTES, Parsed, Pointer};
 use crate::repo::attributes::LakePaths;
 use crate::repo::history::FoundBlob;
 use crate::repo::{self, Blob};
@@ -49,6 +49,7 @@ pub enum Error {
 }
 
 /// A pointer that is to be pushed.
+#[derive(PartialEq, Eq, Hash)]
 struct Item {
     path: RepoPath,
     pointer: Pointer,
@@ -128,7 +129,7 @@ fn sort_out(
 ) -> Result<Vec<Item>, Error> {
     let index = site.repo.index().map_err(repo::Error::from)?;
     let mut lake_paths = LakePaths::of_work_tree(&site.repo, &index)?;
-    let (mut items, mut seen) = (Vec::new(), HashSet::new());
+    let (mut items, mut twins) = (Vec::new(), Vec::new());
     for FoundBlob { id, path } in blobs {
         let Some(path) = RepoPath::parse(&path) else { continue };
         let bytes = match site.repo.read_blob(id, MAX_POINTER_BYTES as u64)? {
@@ -143,13 +144,11 @@ fn sort_out(
             }
         };
         match Parsed::of(&bytes) {
-            Parsed::Pointer(pointer, _) => {
-                match pointer.check_names(|source| site.config.hash_of(source)) {
-                    Err(fault) => problems.add(problems::damaged(&fault), &path, None),
-                    Ok(()) if seen.insert((path.clone(), pointer.clone())) => {
-                        items.push(Item { path, pointer });
-                    }
-                    Ok(()) => {}
+            Parsed::Pointer(pointer, canonical) => {
+                match (pointer.check_names(|source| site.config.hash_of(source)), canonical) {
+                    (Err(fault), _) => problems.add(problems::damaged(&fault), &path, None),
+                    (Ok(()), Canonical::Yes) => items.push(Item { path, pointer }),
+                    (Ok(()), Canonical::No) => twins.push(Item { path, pointer }),
                 }
             }
             Parsed::Damaged(fault) => problems.add(problems::damaged(&fault), &path, None),
@@ -161,6 +160,12 @@ fn sort_out(
                 }
             }
         }
+    }
+    // Two blobs are the same pointer only if their line ends differ.
+    if !twins.is_empty() {
+        let seen: HashSet<&Item> = items.iter().collect();
+        twins.retain(|twin| !seen.contains(twin));
+        items.extend(twins);
     }
     Ok(items)
 }

@@ -221,7 +221,7 @@ fn plan(
 /// Returns the pointers that do not name these sources yet, with them at the end; what would be too
 /// long is a failure.
 pub fn changes(items: Vec<Item>, sources: Vec<Vec<SourceUrl>>) -> (Vec<Change>, Vec<RepoPath>) {
-    let (mut changes, mut too_long) = (Vec::new(), Vec::new());
+    let (mut changes, mut too_long) = (Vec::with_capacity(items.len()), Vec::new());
     for (item, new) in items.into_iter().zip(sources) {
         let mut all = item.pointer.sources().to_vec();
         let count = all.len();
@@ -233,9 +233,9 @@ pub fn changes(items: Vec<Item>, sources: Vec<Vec<SourceUrl>>) -> (Vec<Change>, 
         if all.len() == count {
             continue;
         }
-        match item.pointer.clone().with_sources(all) {
-            Ok(pointer) => changes.push(Change { item, pointer }),
-            Err(_) => too_long.push(item.path),
+        match Change::new(item, all) {
+            Ok(change) => changes.push(change),
+            Err(path) => too_long.push(path),
         }
     }
     (changes, too_long)

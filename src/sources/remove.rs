@@ -92,8 +92,7 @@ pub fn plan(
         if !is_proved {
             plan.unproven.push(item.path.clone());
         }
-        let pointer = item.pointer.clone().with_sources(sources).expect("it becomes shorter");
-        plan.changes.push(Change { item, pointer });
+        plan.changes.push(Change::new(item, sources).expect("it becomes shorter"));
     }
     Ok(plan)
 }

@@ -13,7 +13,8 @@ use super::Item;
 use crate::fail_point;
 use crate::fs::beneath::Tree;
 use crate::fs::{IoContext as _, PathError};
-use crate::pointer::Pointer;
+use crate::lake_url::SourceUrl;
+use crate::pointer::{MAX_POINTER_BYTES, NewPointerError, Pointer};
 use crate::repo::index_stat::{self, NewBlob, Repointing};
 use crate::repo::new_blobs;
 use crate::repo_path::RepoPath;
@@ -28,13 +29,34 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// Files are written by so many threads: the disk is the bound.
 const THREADS: usize = 4;
 
-/// An item and the pointer that it is to have.
+/// An item and the sources that its pointer is to have, of which a million are held together.
 #[derive(Debug)]
 pub struct Change {
-    /// The item as the index has it.
-    pub item: Item,
-    /// The new pointer.
-    pub pointer: Pointer,
+    item: Item,
+    sources: Box<[SourceUrl]>,
+}
+
+impl Change {
+    /// Gives an item's pointer other sources.
+    ///
+    /// # Errors
+    /// If the pointer would be too long; the item's path.
+    pub fn new(item: Item, sources: Vec<SourceUrl>) -> Result<Self, RepoPath> {
+        let change = Self { item, sources: sources.into() };
+        match change.try_pointer() {
+            Ok(_) => Ok(change),
+            Err(_) => Err(change.item.path),
+        }
+    }
+
+    fn try_pointer(&self) -> Result<Pointer, NewPointerError> {
+        self.item.pointer.clone().with_sources(self.sources.to_vec())
+    }
+
+    /// Returns the new pointer.
+    fn pointer(&self) -> Pointer {
+        self.try_pointer().expect("it was made before")
+    }
 }
 
 /// What came of rewriting.
@@ -75,14 +97,11 @@ pub fn rewrite(site: &Workspace, changes: Vec<Change>) -> Result<Rewritten, Erro
     if changes.is_empty() {
         return Ok(Rewritten::default());
     }
-    let mut named = Vec::with_capacity(changes.len());
-    let ids = site.repo.write_blobs(changes.iter().map(|Change { pointer, .. }| {
-        let text = pointer.to_bytes();
-        named.push(Named::new(pointer.oid(), pointer.size(), &text));
-        text
-    }))?;
+    let ids = site.repo.write_blobs(changes.iter().map(|change| change.pointer().to_bytes()))?;
     let mut known = BlobMap::at(site.store.root(), site.repo.hash_len());
-    for (id, named) in ids.iter().zip(named) {
+    for (id, change) in ids.iter().zip(&changes) {
+        let pointer = change.pointer();
+        let named = Named::new(pointer.oid(), pointer.size(), &pointer.to_bytes());
         known.learn(id.as_bytes(), named);
     }
     // Only time is lost if it cannot be kept.
@@ -141,17 +160,17 @@ fn replace_all(
 }
 
 /// Replaces a file if it is exactly the old pointer; returns its stat data if it is the new one then.
-fn replace(
-    store: &Store,
-    tree: &Tree,
-    Change { item, pointer }: &Change,
-) -> Result<Option<Metadata>, Error> {
+fn replace(store: &Store, tree: &Tree, change: &Change) -> Result<Option<Metadata>, Error> {
+    let item = &change.item;
     let shown = crate::repo_path::join(tree.root(), &item.path);
     // Nearly all files have content: a look at the size saves opening them.
     let Ok(found) = std::fs::symlink_metadata(shown) else { return Ok(None) };
-    let (old, new) = (item.text(), pointer.to_bytes());
+    if !found.is_file() || found.len() > MAX_POINTER_BYTES as u64 {
+        return Ok(None);
+    }
+    let (old, new) = (item.text(), change.pointer().to_bytes());
     let lengths = [&*old, &new].map(|text| text.len() as u64);
-    if !found.is_file() || !lengths.contains(&found.len()) {
+    if !lengths.contains(&found.len()) {
         return Ok(None);
     }
     Ok(match store.replace_text(tree, &item.path, &old, &new)? {

@@ -99,36 +99,32 @@ pub fn blobs_to_push(
     }
     let git = Git::of(repo)?;
     let (bounds, revisions) = range_of_push(repo, updates, remote);
-    let mut paths: HashMap<BlobId, HashSet<Vec<u8>>> = HashMap::new();
-    let mut hints = HashMap::new();
-    for found in rev_list_blobs(&git, &bounds, &revisions)? {
-        paths.insert(found.id, HashSet::new());
-        hints.insert(found.id, found.path);
+    // The path by which git met it first, until a whole one is known.
+    let mut hints: HashMap<BlobId, Option<Vec<u8>>> = HashMap::new();
+    for blob in rev_list_blobs(&git, &bounds, &revisions)? {
+        hints.insert(blob.id, Some(blob.path));
     }
-    if paths.is_empty() {
+    if hints.is_empty() {
         return Ok(Vec::new());
     }
-    let mut add = |found: FoundBlob| {
-        if let Some(paths) = paths.get_mut(&found.id) {
-            paths.insert(found.path);
+    let mut found = Vec::new();
+    let mut add = |blob: FoundBlob| {
+        if let Some(hint) = hints.get_mut(&blob.id) {
+            *hint = None;
+            found.push(blob);
         }
     };
-    changed_blobs(&git, &bounds, &revisions, &mut |found, _| add(found))?;
+    changed_blobs(&git, &bounds, &revisions, &mut |blob, _| add(blob))?;
     // A tag may name a tree, which no commit leads to.
     for id in &sent {
         if let Some(tree) = repo.tree_without_commit(*id)? {
             tree_blobs(&git, &tree.to_string(), &mut add)?;
         }
     }
-    let mut found = Vec::new();
-    for (id, paths) in paths {
-        if paths.is_empty() {
-            let path = hints.remove(&id).unwrap_or_default();
-            found.push(FoundBlob { id, path });
-        }
-        found.extend(paths.into_iter().map(|path| FoundBlob { id, path }));
-    }
+    let unmet = hints.into_iter().filter_map(|(id, hint)| Some(FoundBlob { id, path: hint? }));
+    found.extend(unmet);
     found.sort_unstable();
+    found.dedup();
     Ok(found)
 }
 
