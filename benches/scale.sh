@@ -1,0 +1,58 @@
+#!/usr/bin/env bash
+# Does the same with many files and with more, and prints for each command the CPU time of all processes, the
+# wall time and the memory of the largest process.
+#
+#   benches/scale.sh [FILES]...                         by default 1000, 10000 and 100000
+#
+# Files of 500 bytes and a folder lake, in a new folder of TMPDIR. A million need about 20 GiB there and four
+# million inodes. Needs GNU time, python3, and git-lake on PATH.
+set -euo pipefail
+
+[ $# -gt 0 ] || set -- 1000 10000 100000
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+mkdir "$work/home"
+export HOME=$work/home GIT_CONFIG_NOSYSTEM=1
+git config --global user.name bench
+git config --global user.email bench@example.com
+git config --global init.defaultBranch main
+git lake install >/dev/null
+
+# step COMMAND: runs a command, and prints what it took.
+step() {
+    /usr/bin/time -o "$work/took" -f "%U %S %e %M" bash -c "$1" >"$work/said" 2>&1 || {
+        cat "$work/said" >&2
+        exit 1
+    }
+    awk -v files="$files" -v name="$1" \
+        '{ printf "%8d  %-34s %7.2f s CPU %7.2f s %5d MiB\n", files, name, $1 + $2, $3, $4 / 1024 }' "$work/took"
+}
+
+for files; do
+    mkdir "$work/$files" && cd "$work/$files"
+    git init -q --bare server.git
+    git init -q author && cd author
+    git remote add origin ../server.git
+    git lake init --create ../lake >/dev/null 2>&1
+    git lake track '*.bin' >/dev/null
+    python3 - "$files" <<'MAKE'
+import os, sys
+for number in range(int(sys.argv[1])):
+    folder = f"{number // 1000:04}"
+    if number % 1000 == 0:
+        os.mkdir(folder)
+    with open(f"{folder}/{number:07}.bin", "wb") as file:
+        file.write(os.urandom(500))
+MAKE
+    step "git lake add ."
+    git commit -q -m files
+    step "git push -q origin main"
+    step "git status"
+    step "git lake status"
+    # The clone needs the room.
+    cd .. && rm -rf author
+    step "git clone -q server.git clone"
+    cd clone && rm -rf [0-9]*
+    step "git lake remote-add --create ../second"
+    cd "$work" && rm -rf "${work:?}/$files"
+done
