@@ -68,6 +68,12 @@ impl Delay {
     /// Begins to fetch what a path wants, if nobody did so yet.
     pub(super) fn add(&mut self, site: &Workspace, path: RepoPath, bytes: Vec<u8>, oid: Oid) {
         self.texts.insert(path.clone(), bytes.into_boxed_slice());
+        if let Some(outcome) = self.outcomes.get_mut(&oid) {
+            // It could not be had for another path, while git still sends.
+            outcome.paths_left += 1;
+            self.ready.push_back(path);
+            return;
+        }
         match self.waiting.entry(oid) {
             Entry::Occupied(mut waiting) => waiting.get_mut().others.push(path),
             Entry::Vacant(place) => {
