@@ -16,7 +16,7 @@ export HOME=$work/home GIT_CONFIG_NOSYSTEM=1
 git config --global user.name bench
 git config --global user.email bench@example.com
 git config --global init.defaultBranch main
-git lake install >/dev/null
+git lake install >/dev/null 2>&1
 
 # step COMMAND: runs a command, and prints what it took.
 step() {
@@ -34,7 +34,7 @@ for files; do
     git init -q author && cd author
     git remote add origin ../server.git
     git lake init --create ../lake >/dev/null 2>&1
-    git lake track '*.bin' >/dev/null
+    git lake track '*.bin' >/dev/null 2>&1
     python3 - "$files" <<'MAKE'
 import os, sys
 for number in range(int(sys.argv[1])):
