@@ -11,17 +11,13 @@
 # files unlocked and a directory as a remote; DVC has the folder and the large file as outputs and a folder
 # as its remote. Needs GNU time, and the tools on PATH.
 set -euo pipefail
+. "$(dirname "$0")/measure.sh"
 
 files=${FILES:-5000} big_mib=${BIG_MIB:-1024}
 
 # step NAME COMMAND: runs a command, and prints what it took.
 step() {
-    /usr/bin/time -o "$work/took" -f "%U %S %e %M" bash -c "set -e; $2" >"$work/said" 2>&1 || {
-        cat "$work/said" >&2
-        exit 1
-    }
-    awk -v tool="$tool" -v name="$1" \
-        '{ printf "%-13s %-34s %6.2f s CPU %6.2f s %5d MiB\n", tool, name, $1 + $2, $3, $4 / 1024 }' "$work/took"
+    measure "$tool" "$@"
 }
 
 # begin FOLDER: makes a repository with a server beside it, tracked by the tool.

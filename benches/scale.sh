@@ -7,6 +7,7 @@
 # Files of 500 bytes and a folder lake, in a new folder of TMPDIR. A million need about 20 GiB there and four
 # million inodes. Needs GNU time, python3, and git-lake on PATH.
 set -euo pipefail
+. "$(dirname "$0")/measure.sh"
 
 [ $# -gt 0 ] || set -- 1000 10000 100000
 work=$(mktemp -d)
@@ -20,12 +21,7 @@ git lake install >/dev/null 2>&1
 
 # step COMMAND: runs a command, and prints what it took.
 step() {
-    /usr/bin/time -o "$work/took" -f "%U %S %e %M" bash -c "$1" >"$work/said" 2>&1 || {
-        cat "$work/said" >&2
-        exit 1
-    }
-    awk -v files="$files" -v name="$1" \
-        '{ printf "%8d  %-34s %7.2f s CPU %7.2f s %5d MiB\n", files, name, $1 + $2, $3, $4 / 1024 }' "$work/took"
+    measure "$files" "$1" "$1"
 }
 
 for files; do
