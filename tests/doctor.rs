@@ -117,10 +117,12 @@ fn what_git_is_not_told_is_found_and_mended() {
     // What somebody has decided is told, and stays.
     repo.git(["config", "filter.lake.required", "no"]);
     repo.git(["config", "filter.lake.process", "exec /opt/git-lake filter-process"]);
+    repo.git(["config", "lake.uploadAt", "push"]);
     fs::write(hooks.join("pre-push"), "#!/bin/sh\nexit 0\n").unwrap();
     let expected = [
         ("filter-changed", "note"),
         ("filter-not-required", "problem"),
+        ("unknown-key", "note"),
         ("hook-foreign", "problem"),
     ];
     assert_eq!(unwell(&repo, 1), found(&expected));
@@ -129,6 +131,10 @@ fn what_git_is_not_told_is_found_and_mended() {
         "`filter.lake.required` is `no` in the clone's configuration: when git-lake fails, git takes \
          content in as if it was not tracked",
         "git config filter.lake.required true",
+    );
+    doctor(&repo, 1, &[]).prints(
+        "note     git's configuration has `lake.uploadAt`, which git-lake does not read; did you mean \
+         `lake.upload`?\n         git config --show-origin --get-all lake.uploadAt\n",
     );
     let theirs = format!(
         "The hook `{}` is yours and does not call git-lake, or is not executable: nothing shows that \

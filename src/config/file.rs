@@ -265,11 +265,13 @@ fn unknown_keys(
     known: &'static [&'static str],
 ) -> impl Iterator<Item = SettingsError> {
     let unknown = table.keys().filter(|key| !known.contains(&key.as_str()));
-    unknown.map(|key| {
-        let nearest = known.iter().min_by_key(|known| distance(key, known)).copied();
-        let near = nearest.filter(|known| distance(key, known) <= 3);
-        SettingsError::UnknownKey { key: key.clone(), known: near }
-    })
+    unknown.map(|key| SettingsError::UnknownKey { key: key.clone(), known: nearest_of(key, known) })
+}
+
+/// Returns the word that was perhaps meant by another one.
+pub(super) fn nearest_of(word: &str, known: &[&'static str]) -> Option<&'static str> {
+    let nearest = known.iter().min_by_key(|known| distance(word, known)).copied();
+    nearest.filter(|known| distance(word, known) <= 3)
 }
 
 /// Counts the single-character edits that lead from one word to the other (Levenshtein's distance).

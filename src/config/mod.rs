@@ -10,6 +10,7 @@ pub mod edit;
 pub mod env;
 pub mod file;
 pub mod hosts;
+pub mod known;
 pub mod patterns;
 mod reader;
 pub mod routes;

@@ -251,7 +251,14 @@ mod tests {
         let git = Ok("git version 2.50.0".to_owned());
         let (filter, hooks) = (vec![key("a.b", Some("other"))], Vec::new());
         Local {
-            setup: Setup { git, is_on_path: true, filter, hooks, installs_hooks: true },
+            setup: Setup {
+                git,
+                is_on_path: true,
+                filter,
+                unknown: Vec::new(),
+                hooks,
+                installs_hooks: true,
+            },
             files: Files {
                 settings: vec!["wrong".to_owned()],
                 configuration: Vec::new(),

@@ -198,6 +198,8 @@ fn settings_are_read_with_their_names() {
     assert_eq!(opened.config_string("nonsense"), None);
     assert_eq!(opened.config_subsections("lake"), ["b", "my.lake"]);
     assert_eq!(opened.config_subsections("absent"), [""; 0]);
+    let keys = ["lake.b.prefer", "lake.inbandLimit", "lake.my.lake.upload", "lake.word"];
+    assert_eq!(opened.config_keys("lake"), keys);
 }
 
 #[test]

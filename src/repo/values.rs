@@ -77,6 +77,20 @@ impl Repo {
     pub fn config_subsections(&self, section: &str) -> Vec<String> {
         subsections(self.git.config_snapshot().plumbing(), section)
     }
+
+    /// Returns the settings that a section has, as they are written: `lake.jobs`, `lake.a.upload`. Sorted.
+    pub fn config_keys(&self, section: &str) -> Vec<String> {
+        let snapshot = self.git.config_snapshot();
+        let mut keys = Vec::new();
+        for part in snapshot.plumbing().sections_by_name(section).into_iter().flatten() {
+            let name = part.header().subsection_name().map(|name| format!("{name}."));
+            let name = name.unwrap_or_default();
+            keys.extend(part.value_names().map(|value| format!("{section}.{name}{value}")));
+        }
+        keys.sort_unstable();
+        keys.dedup();
+        keys
+    }
 }
 
 /// Returns the last value of a setting; empty if it stands there without one.

@@ -98,10 +98,11 @@ impl BlobMap {
             });
             return found;
         }
-        let by_oid = id_len..id_len + Oid::LEN;
-        let table = self.table.take().unwrap_or_else(|| self.read_by(by_oid));
-        let table = self.table.insert(table);
-        table.with(oid.as_bytes()).map(|record| record[..id_len].to_vec()).collect()
+        if self.table.is_none() {
+            self.table = Some(self.read_by(id_len..id_len + Oid::LEN));
+        }
+        let records = self.table.iter().flat_map(|table| table.with(oid.as_bytes()));
+        records.map(|record| record[..id_len].to_vec()).collect()
     }
 
     /// Reads all blobs that are known to be pointers, with what they say.
@@ -113,7 +114,8 @@ impl BlobMap {
     fn read_by(&self, key: Range<usize>) -> Table {
         let mut records = Vec::new();
         if let Ok(metadata) = std::fs::metadata(&self.path) {
-            records.reserve_exact(usize::try_from(metadata.len()).unwrap_or_default());
+            // A damaged file may be of any length.
+            drop(records.try_reserve_exact(usize::try_from(metadata.len()).unwrap_or_default()));
         }
         self.for_each_record(|record| records.extend_from_slice(record));
         Table::new(records, self.record_len(), key)

@@ -1,5 +1,6 @@
 //! Programs, git's configuration and hooks.
 
+use crate::config::known::{self, UnknownKey};
 use crate::doctor::Error;
 use crate::repo::hooks::{self, Hook, HookState};
 use crate::repo::process::{self, Git};
@@ -15,6 +16,8 @@ pub struct Setup {
     pub is_on_path: bool,
     /// What git has to be told, and what it is told.
     pub filter: Vec<FilterKey>,
+    /// Keys `lake.…` of git's configuration that nothing reads.
+    pub unknown: Vec<UnknownKey>,
     /// The hooks; none in a bare repository, which nobody pushes from.
     pub hooks: Vec<HookState>,
     /// `lake.installHooks`.
@@ -47,6 +50,7 @@ impl Setup {
             git: git.map_err(|error| error.to_string()),
             is_on_path: process::program(&environment, "git-lake").is_some(),
             filter: filter.collect(),
+            unknown: known::unknown(site.repo.config_keys("lake")),
             hooks: hooks.map(|hook| hooks::state(&site.repo, hook)).collect::<Result<_, _>>()?,
             installs_hooks: site.config.install_hooks,
         })

@@ -1,5 +1,6 @@
 //! Programs, git's configuration and hooks.
 
+use crate::config::known::UnknownKey;
 use crate::doctor::Finding;
 use crate::doctor::facts::Setup;
 use crate::doctor::facts::setup::FilterKey;
@@ -14,6 +15,7 @@ pub(super) fn decide(setup: &Setup) -> Vec<Finding> {
         findings.push(Finding::problem("not-on-path", text).mended_by("export PATH=\"DIR:$PATH\""));
     }
     findings.extend(filter(&setup.filter));
+    findings.extend(setup.unknown.iter().map(unknown));
     findings.extend(setup.hooks.iter().map(|state| hook(state, setup.installs_hooks)));
     findings
 }
@@ -73,6 +75,16 @@ fn filter(keys: &[FilterKey]) -> Vec<Finding> {
         findings.push(Finding::ok("filter", text));
     }
     findings
+}
+
+fn unknown(UnknownKey { key, nearest }: &UnknownKey) -> Finding {
+    let near = nearest.as_ref().map(|near| format!("; did you mean `{near}`?"));
+    let text = format!(
+        "git's configuration has `{key}`, which git-lake does not read{}",
+        near.unwrap_or_default()
+    );
+    let remedy = format!("git config --show-origin --get-all {key}");
+    Finding::note("unknown-key", text).mended_by(remedy)
 }
 
 /// Reads truth as git does.
