@@ -5,6 +5,7 @@
 #
 # Needs nginx, git-lfs, python3, GNU time, and git-lake on PATH. Everything happens in a new folder of TMPDIR.
 set -euo pipefail
+. "$(dirname "$0")/measure.sh"
 
 files=${FILES:-5000} rounds=${ROUNDS:-3} port=${PORT:-9981}
 work=$(mktemp -d)
@@ -16,14 +17,11 @@ end() {
 trap end EXIT
 # For the user that nginx runs as.
 chmod 711 "$work"
-mkdir -p "$work/home" "$work/served/bucket/lake/.pl" "$work/served/lfs"
+mkdir -p "$work/served/bucket/lake/.pl" "$work/served/lfs"
 cd "$work"
-export HOME=$work/home GIT_CONFIG_NOSYSTEM=1
+own_home "$work/home"
 # So that requests are signed, as for any bucket that is not public.
 export AWS_ACCESS_KEY_ID=bench AWS_SECRET_ACCESS_KEY=not-a-secret
-git config --global user.name bench
-git config --global user.email bench@example.com
-git config --global init.defaultBranch main
 git config --global "lake.127.0.0.1:$port.secure" false
 git config --global "lfs.http://127.0.0.1:$((port + 1))/lfs.locksverify" false
 git lake install >install.log 2>&1

@@ -4,16 +4,14 @@
 #
 #   benches/instructions.sh [PATH-OF-git-lake]
 set -euo pipefail
+. "$(dirname "$0")/measure.sh"
 program=$(realpath "${1:-target/release/git-lake}")
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-export HOME="$work" GIT_CONFIG_NOSYSTEM=1
+own_home "$work/home"
 mkdir "$work/bin"
 ln -s "$program" "$work/bin/git-lake"
 export PATH="$work/bin:$PATH"
-git config --global init.defaultBranch main
-git config --global user.name "Bench"
-git config --global user.email "bench@example.org"
 git lake install >/dev/null 2>&1
 few=100 many=1100
 

@@ -1,5 +1,14 @@
 # Is sourced by the benchmarks here, which have a folder `work` of their own. Needs GNU time.
 
+# own_home FOLDER: makes it the home, where git knows of nothing but a user.
+own_home() {
+    mkdir -p "$1"
+    export HOME=$1 GIT_CONFIG_NOSYSTEM=1
+    git config --global init.defaultBranch main
+    git config --global user.name bench
+    git config --global user.email bench@example.org
+}
+
 # measure LABEL NAME COMMAND: runs a command of the shell and prints the CPU time of all its processes, the
 # wall time and the memory of the largest of them.
 measure() {

@@ -134,11 +134,7 @@ if [ "${1:-}" = --inside ]; then
     tool=$2
     work=$(mktemp -d)
     trap 'rm -rf "$work"' EXIT
-    export HOME=$work/home GIT_CONFIG_NOSYSTEM=1
-    mkdir "$HOME"
-    git config --global init.defaultBranch main
-    git config --global user.name Bench
-    git config --global user.email bench@example.org
+    own_home "$work/home"
     git config --global gc.auto 0
     case $tool in
     git-lake*) git lake install >/dev/null 2>&1 ;;

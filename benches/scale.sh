@@ -12,11 +12,7 @@ set -euo pipefail
 [ $# -gt 0 ] || set -- 1000 10000 100000
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-mkdir "$work/home"
-export HOME=$work/home GIT_CONFIG_NOSYSTEM=1
-git config --global user.name bench
-git config --global user.email bench@example.com
-git config --global init.defaultBranch main
+own_home "$work/home"
 git lake install >/dev/null 2>&1
 
 # step COMMAND: runs a command, and prints what it took.

@@ -59,7 +59,7 @@ pub enum SettingsError {
     #[error("`.gitlake.toml` has version {0}; this git-lake reads version 1")]
     Newer(i64),
     /// A key that means nothing.
-    #[error("`.gitlake.toml` has an unknown key `{key}`{}", nearest(.known))]
+    #[error("`.gitlake.toml` has an unknown key `{key}`{}", did_you_mean(*.known))]
     UnknownKey {
         /// The key.
         key: String,
@@ -112,8 +112,9 @@ pub enum SettingsError {
     },
 }
 
-fn nearest(known: &Option<&'static str>) -> String {
-    known.map(|known| format!("; did you mean `{known}`?")).unwrap_or_default()
+/// Words the end of a sentence about something unknown.
+pub fn did_you_mean(nearest: Option<&str>) -> String {
+    nearest.map(|nearest| format!("; did you mean `{nearest}`?")).unwrap_or_default()
 }
 
 /// How to treat keys that mean nothing.

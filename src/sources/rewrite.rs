@@ -18,7 +18,7 @@ use crate::pointer::{MAX_POINTER_BYTES, NewPointerError, Pointer};
 use crate::repo::index_stat::{self, NewBlob, Repointing};
 use crate::repo::new_blobs;
 use crate::repo_path::RepoPath;
-use crate::store::blob_map::{BlobMap, Named};
+use crate::store::blob_map::{BlobMap, Named, text_len};
 use crate::store::materialize::Outcome;
 use crate::store::{self, Store};
 use crate::workspace::Workspace;
@@ -97,12 +97,16 @@ pub fn rewrite(site: &Workspace, changes: Vec<Change>) -> Result<Rewritten, Erro
     if changes.is_empty() {
         return Ok(Rewritten::default());
     }
-    let ids = site.repo.write_blobs(changes.iter().map(|change| change.pointer().to_bytes()))?;
+    let mut text_lens = Vec::with_capacity(changes.len());
+    let ids = site.repo.write_blobs(changes.iter().map(|change| {
+        let text = change.pointer().to_bytes();
+        text_lens.push(text_len(&text));
+        text
+    }))?;
     let mut known = BlobMap::at(site.store.root(), site.repo.hash_len());
-    for (id, change) in ids.iter().zip(&changes) {
-        let pointer = change.pointer();
-        let named = Named::new(pointer.oid(), pointer.size(), &pointer.to_bytes());
-        known.learn(id.as_bytes(), named);
+    for ((id, change), text_len) in ids.iter().zip(&changes).zip(text_lens) {
+        let (oid, size) = (change.item.pointer.oid(), change.item.pointer.size());
+        known.learn(id.as_bytes(), Named { oid, size, text_len });
     }
     // Only time is lost if it cannot be kept.
     drop(known.save());

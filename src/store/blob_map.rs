@@ -41,8 +41,7 @@ pub struct Named {
 impl Named {
     /// Sums up a pointer to an object, which has the bytes `text`.
     pub fn new(oid: Oid, size: u64, text: &[u8]) -> Self {
-        let text_len = u16::try_from(text.len()).expect("no pointer is longer than 8192 bytes");
-        Self { oid, size, text_len }
+        Self { oid, size, text_len: text_len(text) }
     }
 
     fn parse(bytes: &[u8]) -> Option<Self> {
@@ -51,6 +50,11 @@ impl Named {
         let text_len = u16::from_be_bytes(rest.try_into().ok()?);
         Some(Self { oid: Oid::from_bytes(*oid), size: u64::from_be_bytes(*size), text_len })
     }
+}
+
+/// Returns how many bytes a pointer has.
+pub fn text_len(text: &[u8]) -> u16 {
+    u16::try_from(text.len()).expect("no pointer is longer than 8192 bytes")
 }
 
 /// The map as one process sees it; what it learns is sure to be kept when [`BlobMap::save`] is called.

@@ -1,5 +1,6 @@
 //! Programs, git's configuration and hooks.
 
+use crate::config::file::did_you_mean;
 use crate::config::known::UnknownKey;
 use crate::doctor::Finding;
 use crate::doctor::facts::Setup;
@@ -78,11 +79,8 @@ fn filter(keys: &[FilterKey]) -> Vec<Finding> {
 }
 
 fn unknown(UnknownKey { key, nearest }: &UnknownKey) -> Finding {
-    let near = nearest.as_ref().map(|near| format!("; did you mean `{near}`?"));
-    let text = format!(
-        "git's configuration has `{key}`, which git-lake does not read{}",
-        near.unwrap_or_default()
-    );
+    let near = did_you_mean(nearest.as_deref());
+    let text = format!("git's configuration has `{key}`, which git-lake does not read{near}");
     let remedy = format!("git config --show-origin --get-all {key}");
     Finding::note("unknown-key", text).mended_by(remedy)
 }
