@@ -42,6 +42,7 @@
 //! Engines:
 //! - [`transfer`]: many objects between the store and lakes, some of which fail.
 //! - [`workspace`]: one open clone, with all of the above.
+//! - [`regain`]: objects that the store has lost, taken in again from the work tree.
 //! - [`owed`]: what this clone owes to its lakes, and making it good.
 //! - [`proof`]: whether lakes hold everything that a push would send pointers of.
 //! - [`copies`]: which lakes hold objects now, surely enough to give up a copy.
@@ -126,6 +127,7 @@ pub mod owed;
 pub mod parallel;
 pub mod pointer;
 pub mod proof;
+pub mod regain;
 pub mod repo;
 pub mod repo_path;
 pub mod size;

@@ -13,11 +13,12 @@ use crate::config::{Checkout, UploadAt};
 use crate::fs::{PathError, unix_now};
 use crate::lake_url::LakeUrl;
 use crate::pointer::Pointer;
+use crate::regain::{self, Standing};
 use crate::repo::history::{self, Commits, Reach, Replacement};
 use crate::repo::{self, BlobId, Repo};
 use crate::repo_path::RepoPath;
 use crate::store::Presence;
-use crate::store::queue::{Claims, Compacted, Owed, Tentative};
+use crate::store::queue::{Claims, Compacted, Owed, Remains, Tentative};
 use crate::transfer::report::with_causes;
 use crate::transfer::upload::{Job, Origin, Report};
 use crate::workspace::Workspace;
@@ -159,16 +160,14 @@ pub fn settle_knowing(
     })?;
     match compacted {
         Compacted::Done => result,
-        Compacted::Mended => {
-            let found = found_in_git(site).unwrap_or_else(|error| {
+        Compacted::Lossy(remains) => {
+            let found = make_good(site, &remains).unwrap_or_else(|error| {
                 site.reporter.warn(&format!(
                     "Could not find out what is owed: {}. `git lake push --all` tries again.",
                     with_causes(&error)
                 ));
                 Vec::new()
             });
-            site.queue.add_owed(&found)?;
-            site.queue.sync()?;
             result.map(|owed| owed.into_iter().chain(found).collect())
         }
         // What is due does not depend on who keeps the books.
@@ -176,18 +175,45 @@ pub fn settle_knowing(
     }
 }
 
-/// Returns the uploads that the index, or commits that no remote of git has, ask for and no receipt settles,
-/// as far as their objects are here: what claims were about that are lost.
-fn found_in_git(site: &Workspace) -> Result<Vec<Owed>, InheritError> {
-    let mut owed = Vec::new();
+/// Makes good what claims may have been about that are lost, with the objects: what a process leaves when a
+/// power cut ends it, and what a disk spoils.
+///
+/// Looks at what the index, and commits that no remote of git has, name and no receipt proves. An object that
+/// nobody has synced is verified; one that is lost is taken in again from the work tree.
+fn make_good(site: &Workspace, remains: &Remains) -> Result<Vec<Owed>, InheritError> {
+    let (mut owed, mut regained) = (Vec::new(), 0);
     for blob in history::blobs_unpushed_or_indexed(&site.repo)? {
         let Some(path) = RepoPath::parse(&blob.path) else { continue };
         let Some((_, pointer)) = site.pointer_of(blob.id)? else { continue };
-        if site.store.presence(pointer.oid(), pointer.size())? != Presence::Absent {
+        let standing = match site.store.presence(pointer.oid(), pointer.size())? {
+            // What a lake was seen to have may have been given up here.
+            Presence::Absent if is_proven(site, &path, &pointer)? => continue,
+            Presence::Stored => Standing::Stored,
+            _ => regain::object(site, &path, &pointer)?,
+        };
+        regained += usize::from(standing == Standing::TakenIn);
+        if standing != Standing::Absent {
             owed.extend(of_pointers(site, [(&path, &pointer)])?);
         }
     }
+    if regained > 0 {
+        site.reporter.warn(&regain::words(regained));
+    }
+    site.queue.add_owed(&owed)?;
+    site.store.sync()?;
+    site.queue.sync()?;
+    site.queue.forget(remains)?;
     Ok(owed)
+}
+
+/// Returns true if some lake was seen to have the object.
+fn is_proven(site: &Workspace, path: &RepoPath, pointer: &Pointer) -> Result<bool, PathError> {
+    for source in site.config.candidates(pointer, path) {
+        if site.receipts.get(&source)?.is_some() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// Returns what of the claims still counts, and the uploads that are due.

@@ -98,6 +98,7 @@ fn init_leaves_hooks_of_the_user_alone_and_prints_the_line_to_add() {
     repo.empty_receipts();
     repo.empty_store();
     lake.remove(noise(1, 100));
+    fs::remove_file(repo.path.join("a.bin")).unwrap();
     repo.git_fails(1, ["push", "-q", "../origin.git", "main"]).says("a.bin");
 }
 
@@ -248,6 +249,7 @@ fn a_fresh_clone_needs_no_other_step() {
     clone.empty_store();
     clone.empty_receipts();
     lake.remove(noise(2, 100));
+    fs::remove_file(clone.path.join("b.bin")).unwrap();
     clone.git_fails(1, ["push", "-q", "origin", "main:side"]).says("b.bin");
 }
 

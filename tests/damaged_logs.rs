@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::common::{Lake, Ran, Repo, TestEnv, noise};
+use crate::common::{Lake, Ran, Repo, TestEnv, noise, wait_for_next_second};
 
 /// A repository that owes the objects of two commits, in one log, and an `origin` that has neither.
 fn owing(env: &TestEnv) -> (Repo, Lake) {
@@ -143,6 +143,53 @@ fn what_a_crash_cut_off_is_no_damage() {
     repo.git(["lake", "push"]).says_nothing().says("2 objects uploaded");
     lake.holds(noise(1, 3000));
     assert!(files(&repo, "queue", ".damaged").is_empty());
+}
+
+/// The same, as a power cut leaves it that comes before `git add` returns: claims and objects are gone, or
+/// were begun, and git has its index and commits.
+fn cut_short(env: &TestEnv) -> (Repo, Lake) {
+    let (repo, lake) = owing(env);
+    // git looks into files that are as young as its index.
+    wait_for_next_second(&repo.path.join("2.bin"));
+    repo.write("text", "text\n");
+    repo.commit("text");
+    repo.git(["lake", "status"]);
+    let log = only(&repo, "queue");
+    let bytes = fs::read(&log).unwrap();
+    fs::write(&log, &bytes[..1 + bytes.iter().position(|byte| *byte == b'\n').unwrap()]).unwrap();
+    fs::remove_file(repo.stored(noise(1, 3000))).unwrap();
+    let torn = repo.stored(noise(2, 3000));
+    fs::remove_file(&torn).unwrap();
+    fs::write(torn, vec![0; 3000]).unwrap();
+    (repo, lake)
+}
+
+#[test]
+fn what_a_power_cut_took_is_taken_in_again_from_the_work_tree() {
+    let commands = [&["add", "3.bin"][..], &["lake", "status"], &["lake", "push"]];
+    for command in commands {
+        let env = TestEnv::new();
+        let (repo, lake) = cut_short(&env);
+        repo.write("3.bin", noise(3, 3000));
+        repo.git(command)
+            .says("2 objects that the store had lost were taken in again from the work tree.");
+        repo.git(["lake", "fsck"]);
+        // It is sure now, whatever becomes of the files.
+        [1, 2].iter().for_each(|at| repo.write(format!("{at}.bin"), noise(at + 5, 3000)));
+        repo.git(["lake", "push"]).says_not("taken in again");
+        [1, 2].iter().for_each(|at| lake.holds(noise(*at, 3000)));
+        repo.git(["push", "-q", "origin", "main"]).says_nothing();
+    }
+}
+
+#[test]
+fn what_a_power_cut_took_and_nobody_has_is_said_by_a_push() {
+    let env = TestEnv::new();
+    let (repo, lake) = cut_short(&env);
+    repo.write("1.bin", noise(4, 3000));
+    let ran = repo.git_fails(1, ["push", "-q", "origin", "main"]);
+    drop(ran.says("1 file is in no lake").says("(1.bin ").says("1 object that the store had lost"));
+    lake.holds(noise(2, 3000));
 }
 
 #[test]

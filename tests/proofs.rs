@@ -33,9 +33,10 @@ impl Case {
         self.lose(repo);
     }
 
-    /// Forgets the content wherever git-lake has put it; git may have cleaned it again meanwhile.
+    /// Forgets the content wherever it is; git may have cleaned it again meanwhile.
     fn lose(&self, repo: &Repo) {
         drop(fs::remove_file(self.lake.object(noise(2, 300))));
+        drop(fs::remove_file(repo.path.join("b.bin")));
         drop(fs::remove_file(repo.stored(noise(2, 300))));
         repo.empty_receipts();
     }
@@ -145,6 +146,7 @@ fn several_at_once_mirrors_and_addresses_are_proved() {
     case.repo.empty_receipts();
     case.repo.empty_store();
     case.lake.remove(noise(1, 300));
+    fs::remove_file(case.repo.path.join("a.bin")).unwrap();
     case.repo.git_fails(1, ["push", "-q", "../elsewhere.git", "main"]).says("a.bin");
     case.repo.git(["push", "-q", "../origin.git", "main:copy"]).says_nothing();
 }
@@ -336,6 +338,7 @@ fn a_refusal_tells_each_cause_once() {
     for at in 0..20 {
         case.lake.remove(noise(at, 300));
         fs::remove_file(case.repo.stored(noise(at, 300))).unwrap();
+        fs::remove_file(case.repo.path.join(format!("{at:02}.bin"))).unwrap();
     }
     case.repo.empty_receipts();
     let ran = case.repo.git_fails(1, ["push", "-q", "origin", "main"]);

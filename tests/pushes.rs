@@ -42,11 +42,30 @@ fn a_push_without_receipts_asks_the_lake() {
 }
 
 #[test]
+fn an_object_that_only_the_work_tree_has_is_taken_in_again() {
+    let env = TestEnv::new();
+    let (repo, lake) = repo(&env);
+    forget_everything(&repo);
+    lake.remove(noise(1, 3000));
+    lake.unmount();
+    // Until a lake takes it, the store keeps it.
+    let ran = is_refused(&repo);
+    drop(ran.says("1 object that the store had lost was taken in again from the work tree."));
+    repo.write("a.bin", noise(2, 3000));
+    lake.mount();
+    repo.git(["push", "-q", "origin", "main"]).says_nothing();
+    lake.holds(noise(1, 3000));
+    lake.lacks(noise(2, 3000));
+}
+
+#[test]
 fn an_object_that_is_nowhere_refuses_the_push() {
     let env = TestEnv::new();
     let (repo, lake) = repo(&env);
     forget_everything(&repo);
     lake.remove(noise(1, 3000));
+    // As long, and something else.
+    repo.write("a.bin", noise(2, 3000));
     drop(
         is_refused(&repo)
             .says("a.bin")
@@ -205,6 +224,7 @@ fn an_incomplete_push_can_be_allowed() {
     let (repo, lake) = repo(&env);
     forget_everything(&repo);
     lake.remove(noise(1, 3000));
+    fs::remove_file(repo.path.join("a.bin")).unwrap();
     repo.git(["config", "lake.allowIncompletePush", "true"]);
     repo.git(["push", "-q", "origin", "main"]).says("a.bin").says("lake.allowIncompletePush");
 }
@@ -258,6 +278,7 @@ fn a_push_from_a_linked_work_tree_is_proved() {
     linked.commit("v3");
     forget_everything(&linked);
     lake.remove(noise(3, 3000));
+    linked.write("b.bin", noise(4, 3000));
     linked.git_fails(1, ["push", "-q", "origin", "side"]).says("b.bin");
 }
 

@@ -203,7 +203,7 @@ fn add_some(site: &Workspace, some: &[Candidate], added: &mut Added) -> Result<(
     cleaner.remember();
     // Nothing that git holds may be lost by a power cut.
     site.store.sync()?;
-    site.queue.sync()?;
+    site.queue.conclude()?;
     let mut emitted: Vec<Emitted> = std::mem::take(&mut cleaner.emitted);
     drop(cleaner);
     fail_point::reach("add-stored");

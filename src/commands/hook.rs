@@ -61,6 +61,8 @@ fn pre_push(context: &Context, args: &Args) -> super::Result {
         return Ok(Exit::Done);
     }
     let site = context.lenient_workspace()?;
+    // Whoever pushes wants it to go through, also when a lake has just come back.
+    site.insist();
     // The first is the name of a remote, or the address as it was typed.
     let remote = args.arguments.first().map(|name| name.to_string_lossy().into_owned());
     let remote = remote.unwrap_or_default();

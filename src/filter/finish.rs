@@ -113,12 +113,16 @@ fn list_of(paths: &[String]) -> String {
     text
 }
 
-/// Makes everything that this process stored safe from power loss, before anything else.
+/// Makes everything that this process stored safe from power loss, before anything else; with `ends_cleaning`
+/// git was given the last pointer.
 ///
 /// A failure is told, written down, and made good by the next process that stores something.
-pub fn sync(site: &Workspace, has_cleaned: bool) {
+pub fn sync(site: &Workspace, ends_cleaning: bool) {
     let warn = |text: &str| site.reporter.warn(text);
-    let synced = site.store.sync().and_then(|()| site.queue.sync());
+    let synced = site.store.sync().and_then(|()| match ends_cleaning {
+        true => site.queue.conclude(),
+        false => site.queue.sync(),
+    });
     if let Err(error) = synced {
         let recorded = site.store.record_unsynced();
         warn(&format!(
@@ -127,7 +131,7 @@ pub fn sync(site: &Workspace, has_cleaned: bool) {
         if let Err(error) = recorded {
             warn(&format!("Could not write down what was not synced: {error}"));
         }
-    } else if has_cleaned && let Err(error) = site.store.sync_recorded() {
+    } else if ends_cleaning && let Err(error) = site.store.sync_recorded() {
         warn(&error.to_string());
     }
 }

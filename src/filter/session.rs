@@ -19,8 +19,8 @@ use crate::transfer::download::Failure;
 use crate::transfer::report::Reporter;
 use crate::workspace::{self, Workspace};
 
-/// Objects are made durable at the end, and before when there are so many more of them: each is held in
-/// memory until then.
+/// Unless each object is made durable at once, they are at the end, and before when there are so many more of
+/// them: each is held in memory until then.
 const SYNCED_AT_ONCE: usize = 1 << 16;
 
 /// What a session needs from outside.
@@ -77,6 +77,7 @@ pub fn serve(
         large: Large::new(&site),
         summary: Summary::default(),
         has_cleaned: false,
+        syncs_each: site.repo.syncs_objects(),
         sync_at: SYNCED_AT_ONCE,
         site: &site,
     };
@@ -128,6 +129,8 @@ struct Session<'a, R, W: Write> {
     large: Large<'a>,
     summary: Summary,
     has_cleaned: bool,
+    /// Whether each object is made durable before git hears of it, as git does it with its own.
+    syncs_each: bool,
     /// With how many objects that are not durable they are made so.
     sync_at: usize,
 }
@@ -182,7 +185,7 @@ impl<R: Read, W: Write> Session<'_, R, W> {
             self.site.reporter.resume();
             self.serve_one(request)?;
             if self.site.store.count_unsynced() >= self.sync_at {
-                finish::sync(self.site, self.has_cleaned);
+                finish::sync(self.site, false);
                 // If that failed, it is not tried again with each path.
                 self.sync_at = self.site.store.count_unsynced() + SYNCED_AT_ONCE;
             }
@@ -212,7 +215,11 @@ impl<R: Read, W: Write> Session<'_, R, W> {
         self.has_cleaned = true;
         let reporter = &*self.site.reporter;
         let mut content = Counted { connection: &mut self.connection, reporter };
-        let cleaned = self.cleaner.clean(path, &mut content);
+        let mut cleaned = self.cleaner.clean(path, &mut content);
+        if self.syncs_each && cleaned.is_ok() {
+            let synced = self.site.store.sync().and_then(|()| self.site.queue.sync());
+            cleaned = synced.map_err(super::clean::Error::Store).and(cleaned);
+        }
         reporter.hashed(1, 0);
         match cleaned {
             Ok(bytes) => self.connection.answer(&bytes),

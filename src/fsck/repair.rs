@@ -4,20 +4,17 @@
 //! of the settings that it accepted and uploads to.
 
 use std::collections::HashMap;
-use std::io;
 
 use super::{Error, Fault, Finding};
 use crate::config::accepted::Accepted;
 use crate::config::file::Remote;
-use crate::digest::{COPY_BUFFER_BYTES, Hasher};
 use crate::fill;
-use crate::fs::{IoContext as _, PathError, platform};
 use crate::lake::Replaced;
 use crate::lake_url::SourceUrl;
 use crate::pointer::Pointer;
+use crate::regain;
 use crate::repo_path::RepoPath;
 use crate::sources::supply;
-use crate::store::copy_hashing;
 use crate::transfer::upload::{Job, Origin};
 use crate::workspace::Workspace;
 
@@ -156,7 +153,7 @@ fn fetch(site: &Workspace, findings: &mut [Finding], part: &[usize]) -> Result<(
         if site.cancel.is_cancelled() {
             break;
         }
-        if !take_file(site, &path, &pointer)? {
+        if !regain::from_work_tree(site, &path, &pointer)? {
             wanted.push((*at, path, pointer));
         } else {
             findings[*at].repair = Some(Repair::Done(Action::Fetch, None));
@@ -172,30 +169,6 @@ fn fetch(site: &Workspace, findings: &mut [Finding], part: &[usize]) -> Result<(
         });
     }
     Ok(())
-}
-
-/// Stores the content of a file of the work tree, if it is the object.
-fn take_file(site: &Workspace, path: &RepoPath, pointer: &Pointer) -> Result<bool, PathError> {
-    let Some(top) = site.repo.work_tree() else { return Ok(false) };
-    let path = crate::repo_path::join(top, path);
-    let opened = platform::open_regular(&path).and_then(|file| Ok((file.metadata()?, file)));
-    // One that cannot be read is no source.
-    let Ok((metadata, mut file)) = opened else { return Ok(false) };
-    if metadata.len() != pointer.size() {
-        return Ok(false);
-    }
-    let (mut staged, mut hasher) = (site.store.stage()?, Hasher::new(&[]));
-    let mut buffer = vec![0; COPY_BUFFER_BYTES];
-    match copy_hashing(&mut file, &mut staged, &mut hasher, &mut buffer) {
-        Err(error) if error.kind() == io::ErrorKind::StorageFull => Err(error).context(&path)?,
-        Err(_) => return Ok(false),
-        Ok(_) => {}
-    }
-    let is_right = hasher.finish().oid == pointer.oid();
-    if is_right {
-        staged.publish(pointer.oid())?;
-    }
-    Ok(is_right)
 }
 
 /// Uploads objects that lakes lack, from wherever they can be had.

@@ -12,6 +12,7 @@ use crate::fs::PathError;
 use crate::lake_url::{LakeUrl, SourceUrl};
 use crate::owed::{self, Due};
 use crate::pointer::{Canonical, MAX_POINTER_BYTES, Parsed, Pointer};
+use crate::regain::{self, Standing};
 use crate::repo::attributes::LakePaths;
 use crate::repo::history::FoundBlob;
 use crate::repo::{self, Blob};
@@ -95,6 +96,12 @@ pub fn prove(site: &Workspace, blobs: Vec<FoundBlob>) -> Result<Verdict, Error> 
     ask_lakes(site, unproven(site)?, &mut findings)?;
     // What one remote has proved may still be owed to another.
     upload(site, items.iter(), &mut findings)?;
+    let regained = regain(site, unproven(site)?)?;
+    if regained > 0 {
+        // What failed for want of them may work out now.
+        findings.report.failures.retain(|(_, failure)| !failure.is_of_origin());
+        upload(site, items.iter(), &mut findings)?;
+    }
     upload_elsewhere(site, unproven(site)?, &mut findings)?;
     let mut refused = HashSet::new();
     for item in &items {
@@ -116,7 +123,8 @@ pub fn prove(site: &Workspace, blobs: Vec<FoundBlob>) -> Result<Verdict, Error> 
     // A refusal says why by itself.
     report.failures.retain(|(job, _)| !refused.contains(&job.oid));
     let due = Due { unaccepted, ..Due::default() };
-    let notes = owed::lines(&report, &due);
+    let mut notes = owed::lines(&report, &due);
+    notes.extend((regained > 0).then(|| regain::words(regained)));
     let (sent, sent_bytes) = (report.moved.sent, report.moved.sent_bytes);
     Ok(Verdict { problems: problems.into_lines(), notes, sent, sent_bytes })
 }
@@ -212,6 +220,22 @@ fn bind_receipts(site: &Workspace, items: &[Item]) -> Result<(), PathError> {
         }
     }
     Ok(())
+}
+
+/// Takes in again what the store has lost and the work tree has; returns how many objects these are.
+fn regain(site: &Workspace, unproven: Vec<&Item>) -> Result<usize, PathError> {
+    let mut owed = Vec::new();
+    let mut count = 0;
+    for Item { path, pointer } in unproven {
+        if regain::object(site, path, pointer)? == Standing::TakenIn {
+            owed.extend(owed::of_pointers(site, [(path, pointer)])?);
+            count += 1;
+        }
+    }
+    site.store.sync()?;
+    site.queue.add_owed(&owed)?;
+    site.queue.sync()?;
+    Ok(count)
 }
 
 /// Uploads what items still owe, as far as the store has it and the remotes are accepted.

@@ -1,7 +1,7 @@
 use std::path::{Path, PathBuf};
 
 use super::process::Git;
-use super::testing::{TestRepo, id, open, path, text};
+use super::testing::{TestRepo, git_is_at_least, id, open, path, text};
 use super::*;
 
 /// Says what `Repo::discover` finds in the environment of this process; run by other tests.
@@ -285,4 +285,45 @@ fn what_a_partial_clone_left_behind_is_missing_and_not_fetched() {
     let id = opened.blob_id_of(b"content").expect("hashes");
     assert_eq!(opened.blob_at("HEAD", &path("x")).expect("reads"), Some(id));
     assert_eq!(opened.read_blob(id, 100).expect("reads"), Blob::Missing);
+}
+
+#[test]
+fn objects_are_made_durable_one_by_one_where_git_does_that() {
+    let repo = TestRepo::new();
+    let trace = repo.beside("trace");
+    let mut seed = 0;
+    let mut does_git = |repo: &TestRepo| {
+        let git = repo.git().with("GIT_TRACE2_EVENT", trace.to_str().expect("UTF-8"));
+        seed += 1;
+        text(&git, &["hash-object", "-w", "--stdin"], format!("{seed}").as_bytes());
+        let traced = std::fs::read_to_string(&trace).expect("a trace");
+        std::fs::remove_file(&trace).expect("removes");
+        traced.contains("\"hardware-flush\"")
+    };
+    if !git_is_at_least((2, 36)) {
+        return; // It has not got the setting, and does not tell.
+    }
+    let lists = [
+        ("", false),
+        ("none", false),
+        ("pack,index", false),
+        ("objects", true),
+        ("loose-object", true),
+        ("committed", true),
+        ("added,-pack", true),
+        ("pack, loose-object", true),
+        ("-loose-object", false),
+        ("-committed", false),
+        ("all,-loose-object", true),
+        ("loose-object,none", true),
+        ("LOOSE-OBJECT", false),
+    ];
+    for (list, expected) in lists {
+        repo.run(&["config", "core.fsync", list]);
+        assert_eq!((does_git(&repo), repo.open().syncs_objects()), (expected, expected), "{list}");
+    }
+    repo.run(&["config", "core.fsyncObjectFiles", "true"]);
+    assert!(does_git(&repo) && repo.open().syncs_objects());
+    repo.run(&["config", "core.fsyncObjectFiles", "false"]);
+    assert!(!does_git(&repo) && !repo.open().syncs_objects());
 }

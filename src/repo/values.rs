@@ -31,7 +31,20 @@ impl Origin {
     }
 }
 
+/// What `core.fsync` calls git's loose objects, alone and with others (git-config(1)).
+const WITH_LOOSE_OBJECTS: [&str; 5] = ["loose-object", "objects", "committed", "added", "all"];
+
 impl Repo {
+    /// Returns true if git is to make each object that it writes durable before it goes on, by `core.fsync` or
+    /// `core.fsyncObjectFiles`. By default it does not.
+    pub fn syncs_objects(&self) -> bool {
+        let asked = self.config_string("core.fsync").unwrap_or_default();
+        // What is taken out with a minus is in again if anything else names it.
+        let mut parts = asked.split([',', ' ']);
+        parts.any(|part| WITH_LOOSE_OBJECTS.contains(&part))
+            || self.config_bool("core.fsyncObjectFiles") == Some(true)
+    }
+
     /// Returns the last value of a setting such as `lake.inbandLimit` or `lake.<name>.upload`.
     ///
     /// Bytes that are not UTF-8 are replaced; a setting without a value is the empty text.

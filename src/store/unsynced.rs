@@ -54,19 +54,28 @@ impl Store {
             let Some(metadata) = if_exists(std::fs::metadata(&path)).context(&path)? else {
                 continue;
             };
-            match self.open_verified(oid, metadata.len()) {
-                Ok(Some(file)) => {
-                    file.sync_all().context(&path)?;
-                    crate::fs::sync::folder(path.parent().unwrap_or(&self.root))?;
-                    platform::seal_inode(&path, platform::inode(&metadata)).context(&path)?;
-                }
-                Ok(None) => {}
+            match self.make_durable(oid, metadata.len()) {
                 Err(error @ Error::Damaged { .. }) => damage = Err(error),
                 Err(error) => return Err(error),
+                Ok(_) => {}
             }
         }
         if_exists(std::fs::remove_file(&record)).context(&record)?;
         damage
+    }
+
+    /// Verifies and syncs an object that no process is known to have synced; returns false if it is not there.
+    ///
+    /// # Errors
+    /// If the disk fails, or it is damaged, and was set aside then.
+    pub fn make_durable(&self, oid: Oid, size: u64) -> Result<bool, Error> {
+        let Some(file) = self.open_verified(oid, size)? else { return Ok(false) };
+        let path = self.object_path(oid);
+        file.sync_all().context(&path)?;
+        crate::fs::sync::folder(path.parent().unwrap_or(&self.root))?;
+        let metadata = file.metadata().context(&path)?;
+        platform::seal_inode(&path, platform::inode(&metadata)).context(&path)?;
+        Ok(true)
     }
 }
 

@@ -97,7 +97,7 @@ pub enum Failure {
 
 impl Failure {
     /// Returns true if the bytes to upload were the trouble, and not the lake.
-    pub(super) fn is_of_origin(&self) -> bool {
+    pub fn is_of_origin(&self) -> bool {
         matches!(
             self,
             Self::NotStored

@@ -147,7 +147,7 @@ impl World {
     /// What holds at any time.
     fn is_sound(&self, scenario: &Scenario, after: After) -> Result<(), String> {
         let mut here = truth::stored(&self.repo, after != After::Kill)?;
-        if after == After::CutInTheMiddle {
+        if after == After::CutInTheMiddle && !scenario.syncs_each {
             // What was being added is still where it came from.
             here.extend(truth::in_work_tree(&self.repo));
         }

@@ -16,6 +16,8 @@ pub(super) struct Scenario {
     pub(super) needs_server: bool,
     /// Runs outside of git.
     pub(super) is_dataset: bool,
+    /// Each object is durable before git hears of it.
+    pub(super) syncs_each: bool,
 }
 
 const fn git(
@@ -23,7 +25,8 @@ const fn git(
     prepare: fn(&World),
     command: &'static [&'static str],
 ) -> Scenario {
-    Scenario { name, prepare, command, again: None, needs_server: false, is_dataset: false }
+    let (again, needs_server, is_dataset, syncs_each) = (None, false, false, false);
+    Scenario { name, prepare, command, again, needs_server, is_dataset, syncs_each }
 }
 
 const fn bucket(
@@ -165,6 +168,12 @@ fn away(world: &World) {
     place.lake(0, ["remote-add", "-i", "set", "-o", "set", "-r", "lake"]);
 }
 
+/// New and changed files, and a git that syncs what it writes.
+fn syncing_each(world: &World) {
+    changed(&world.repo);
+    world.repo.git(["config", "core.fsync", "all"]);
+}
+
 /// The same inside the work tree.
 fn importing(world: &World) {
     away(world);
@@ -178,6 +187,11 @@ pub(super) const SCENARIOS: &[Scenario] = &[
     Scenario {
         again: Some(&["sh", "-c", "git add -A && git lake push"]),
         ..git("add", |it| changed(&it.repo), &["git", "add", "-A"])
+    },
+    Scenario {
+        again: Some(&["sh", "-c", "git add -A && git lake push"]),
+        syncs_each: true,
+        ..git("add with core.fsync", syncing_each, &["git", "add", "-A"])
     },
     Scenario {
         again: Some(&["sh", "-c", "git lake add . && git lake push"]),

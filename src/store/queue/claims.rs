@@ -44,6 +44,11 @@ impl Claims {
         self.entries.is_empty()
     }
 
+    /// Returns true if there is a pointer that may be in use.
+    pub(super) fn have_tentative(&self) -> bool {
+        self.entries.iter().any(|entry| entry.lake.is_none())
+    }
+
     /// Returns the pointers that may be in use.
     pub fn tentative(&self) -> impl Iterator<Item = Tentative> {
         self.records().filter(|record| record.lake.is_none()).filter_map(|record| {
@@ -94,8 +99,9 @@ impl Claims {
                     self.add(Record { lake, ..record });
                 }
             }
+            Line::Synced => {}
         })?;
-        self.are_incomplete |= log != Log::Whole;
+        self.are_incomplete |= matches!(log, Log::Damaged | Log::OtherVersion);
         Ok(log)
     }
 

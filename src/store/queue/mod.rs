@@ -34,15 +34,21 @@ mod record;
 const MANY_LOGS: usize = 16;
 
 /// Whether a queue was compacted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq)]
 pub enum Compacted {
     /// By this call, or there was nothing to do.
     Done,
-    /// By this call, and damaged logs were set aside: there may have been more records than were kept.
-    Mended,
+    /// By this call, and there may have been more records than were kept.
+    Lossy(Remains),
     /// Another process is at it.
     Busy,
 }
+
+/// What is left of processes that did not come to make durable what they stored. They stay until
+/// [`Queue::forget`] is told that it was looked for; of logs that were damaged nothing stays here.
+#[derive(Debug, PartialEq, Eq)]
+#[must_use = "what they stored may be lost"]
+pub struct Remains(Vec<PathBuf>);
 
 /// A pointer that was given to git.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -78,10 +84,10 @@ pub struct Queue {
     notice: Notice,
 }
 
-/// What is done about damaged logs.
+/// What is done about logs that may have had more records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Damaged {
-    SetAside,
+enum LossyLogs {
+    Fold,
     Leave,
 }
 
@@ -94,21 +100,41 @@ struct Log {
     lakes: Vec<LakeUrl>,
     /// A write failed and may have left the beginning of a line, and none of what was to follow.
     is_torn: bool,
+    /// Something was written since it was synced.
+    is_open: bool,
+    /// A pointer was recorded, and nothing says that all is durable.
+    is_unfinished: bool,
 }
 
 impl Log {
     fn append(&mut self, claims: &Claims) -> Result<(), PathError> {
-        let mut lines = String::new();
         if self.is_torn {
-            // What is there of a line must not become whole, and none of the others may be there.
-            lines.push_str(record::END_OF_TORN_LINE);
+            // None of the others may be there.
             self.lakes.clear();
         }
-        lines.push_str(&claims.to_lines(&mut self.lakes));
+        self.is_unfinished |= claims.have_tentative();
+        let lines = claims.to_lines(&mut self.lakes);
+        self.append_lines(lines)
+    }
+
+    fn append_lines(&mut self, mut lines: String) -> Result<(), PathError> {
+        self.is_open = true;
+        if self.is_torn {
+            // What is there of a line must not become whole.
+            lines.insert_str(0, record::END_OF_TORN_LINE);
+        }
         // One write: a kill leaves all of it or none.
         let written = self.file.write_all(lines.as_bytes()).context(&self.path);
         self.is_torn = written.is_err();
         written
+    }
+
+    fn sync(&mut self) -> Result<(), PathError> {
+        if self.is_open {
+            crate::fs::sync::file(&self.file, &self.path)?;
+            self.is_open = false;
+        }
+        Ok(())
     }
 }
 
@@ -155,17 +181,37 @@ impl Queue {
         if claims.is_empty() { Ok(()) } else { self.append(&claims) }
     }
 
-    /// Makes this process's records safe from power loss.
+    /// Makes this process's records safe from power loss. Does nothing when there is nothing new.
     ///
     /// # Errors
     /// If the disk reports a failed write.
     pub fn sync(&self) -> Result<(), PathError> {
-        let log = self.log.lock().expect("no holder panics");
-        let Some(log) = &*log else {
-            return Ok(());
-        };
-        crate::fs::sync::file(&log.file, &log.path)?;
-        crate::fs::sync::folder(&self.folder)
+        let mut log = self.log.lock().expect("no holder panics");
+        log.as_mut().map_or(Ok(()), Log::sync)
+    }
+
+    /// Does the same at the end: notes that every object is durable whose pointer git was given or may have by
+    /// now. Without that note it is looked for after a power cut, or a kill.
+    ///
+    /// # Errors
+    /// If the disk reports a failed write.
+    pub fn conclude(&self) -> Result<(), PathError> {
+        let mut log = self.log.lock().expect("no holder panics");
+        let Some(log) = &mut *log else { return Ok(()) };
+        if log.is_unfinished {
+            log.append_lines(record::SYNCED.to_owned())?;
+            log.is_unfinished = false;
+        }
+        log.sync()
+    }
+
+    /// Forgets processes that died, when what they may have stored was looked for and is durable.
+    ///
+    /// # Errors
+    /// If their logs cannot be removed; they are told of again then.
+    pub fn forget(&self, remains: &Remains) -> Result<(), PathError> {
+        let mut logs = remains.0.iter();
+        logs.try_for_each(|log| if_exists(std::fs::remove_file(log)).map(drop).context(log))
     }
 
     /// Reads every process's records. A line that was cut off by a crash is no record.
@@ -218,19 +264,20 @@ impl Queue {
     ///
     /// A crash at any point leaves every record that was kept, perhaps twice. While another process
     /// compacts, nothing is done, and `keep` is not called. A log that is damaged is not removed but set
-    /// aside, as `<name>.damaged`, and that is told.
+    /// aside, as `<name>.damaged`, and that is told; one of a process that did not make durable what it stored
+    /// stays until that was looked for.
     ///
     /// # Errors
     /// If reading or writing fails; nothing is lost then.
     pub fn compact(&self, keep: impl FnOnce(Claims) -> Claims) -> Result<Compacted, PathError> {
         drop(self.log.lock().expect("no holder panics").take());
-        self.fold(keep, Damaged::SetAside)
+        self.fold(keep, LossyLogs::Fold)
     }
 
     fn fold(
         &self,
         keep: impl FnOnce(Claims) -> Claims,
-        about_damaged: Damaged,
+        about_lossy: LossyLogs,
     ) -> Result<Compacted, PathError> {
         let lock_path = self.folder.join("lock");
         let Some(lock) = if_exists(File::create(&lock_path)).context(&lock_path)? else {
@@ -239,7 +286,8 @@ impl Queue {
         if !try_lock(&lock, &lock_path)? {
             return Ok(Compacted::Busy);
         }
-        let (mut claims, mut folded, mut damaged) = (Claims::default(), Vec::new(), Vec::new());
+        let (mut claims, mut folded) = (Claims::default(), Vec::new());
+        let (mut unfinished, mut damaged) = (Vec::new(), Vec::new());
         for path in self.logs()? {
             let file = File::open(&path).context(&path)?;
             if !matches!(try_lock(&file, &path), Ok(true)) {
@@ -247,19 +295,20 @@ impl Queue {
             }
             match claims.add_log(&file).context(&path)? {
                 record::Log::Whole => folded.push(path),
+                record::Log::Unfinished => unfinished.push(path),
                 record::Log::Damaged => damaged.push(path),
                 record::Log::OtherVersion => {}
             }
         }
-        if about_damaged == Damaged::Leave {
-            damaged.clear();
+        if about_lossy == LossyLogs::Leave {
+            (unfinished, damaged) = Default::default();
         }
-        if folded.is_empty() && damaged.is_empty() {
+        if folded.is_empty() && unfinished.is_empty() && damaged.is_empty() {
             return lock.unlock().context(&lock_path).map(|()| Compacted::Done);
         }
         let kept = keep(claims);
         if !kept.is_empty() {
-            let text = record::header() + &kept.to_lines(&mut Vec::new());
+            let text = record::header() + &kept.to_lines(&mut Vec::new()) + record::SYNCED;
             crate::fs::write_atomic(&self.new_path(), text.as_bytes(), Shared::No)?;
         }
         for path in folded {
@@ -269,7 +318,10 @@ impl Queue {
             let aside = set_aside(path)?;
             self.notice.set_aside(path, &aside, "uploads that are owed are looked for in git");
         }
-        let compacted = if damaged.is_empty() { Compacted::Done } else { Compacted::Mended };
+        let compacted = match damaged.is_empty() && unfinished.is_empty() {
+            true => Compacted::Done,
+            false => Compacted::Lossy(Remains(unfinished)),
+        };
         lock.unlock().context(&lock_path).map(|()| compacted)
     }
 
@@ -296,9 +348,19 @@ impl Queue {
         // removed. Refuse instead.
         staged.as_file().try_lock().map_err(io::Error::from).context(staged.path())?;
         staged.write_all(record::header().as_bytes()).context(staged.path())?;
+        // Whatever a power cut takes of what follows, it is known that there was something.
+        crate::fs::sync::file(staged.as_file(), staged.path())?;
         let path = self.new_path();
         let file = staged.persist(&path).map_err(|error| error.error).context(&path)?;
-        Ok(Log { path, file, lakes: Vec::new(), is_torn: false })
+        crate::fs::sync::folder(&self.folder)?;
+        Ok(Log {
+            path,
+            file,
+            lakes: Vec::new(),
+            is_torn: false,
+            is_open: false,
+            is_unfinished: false,
+        })
     }
 
     /// Folds logs when there are many: each `git status` that finds something modified leaves one.
@@ -306,8 +368,8 @@ impl Queue {
         if self.logs()?.len() < MANY_LOGS {
             return Ok(());
         }
-        // Whoever sets one aside has to look for what it may have said.
-        self.fold(|claims| claims, Damaged::Leave).map(drop)
+        // Whoever takes one has to look for what it may have said.
+        self.fold(|claims| claims, LossyLogs::Leave).map(drop)
     }
 
     /// Returns a name that no other process and no other call uses.
@@ -327,5 +389,7 @@ impl Queue {
     }
 }
 
+#[cfg(test)]
+mod power_tests;
 #[cfg(test)]
 mod tests;

@@ -25,6 +25,9 @@ pub(in crate::store) const IN_PATH: &AsciiSet = &CONTROLS.add(b' ').add(b'%').ad
 /// Makes a line that a failed write cut off one that means nothing, and is known not to.
 pub(super) const END_OF_TORN_LINE: &str = " ?\n";
 
+/// Says that all that was stored before is durable, and all records before it.
+pub(super) const SYNCED: &str = "s\n";
+
 /// The first line of a log.
 pub(super) fn header() -> String {
     format!("{NAME}{VERSION}\n")
@@ -37,6 +40,8 @@ pub(super) enum Line<'a> {
     Lake(LakeUrl),
     /// A claim, and the key of the lake that an upload is due to.
     Record(Record<'a>, Option<&'a str>),
+    /// Everything before is durable.
+    Synced,
 }
 
 /// A claim as a log has it.
@@ -57,6 +62,9 @@ impl<'a> Line<'a> {
         // No line has others. Zeros, for example, are a page that was not written.
         if !line.iter().fold(true, |good, byte| good & matches!(byte, b' '..=b'~')) {
             return None;
+        }
+        if line == SYNCED.trim_ascii_end().as_bytes() {
+            return Some(Self::Synced);
         }
         let (kind, rest) = std::str::from_utf8(line).ok()?.split_at_checked(2)?;
         if kind == "l " {
@@ -155,6 +163,9 @@ fn parse_path(text: &str) -> Option<RepoPath> {
 pub(super) enum Log {
     /// All of it was understood, but for what a crash or a full disk cut off.
     Whole,
+    /// The same, and the process did not come to make durable what it stored: after a power cut objects
+    /// and records may be missing.
+    Unfinished,
     /// Some of it was not: it has lost records, or was never a log.
     Damaged,
     /// It is of another version, of which nothing is understood here.
@@ -170,8 +181,21 @@ fn is_of_other_version(line: &[u8]) -> bool {
 /// Reads a log and gives its lines to `take`; damaged ones are passed over, and so is what follows the
 /// last line feed, which a crash cut off. One of another version has not given a line, and a folder in the
 /// place of a log is damage.
-pub(super) fn read(log: impl io::Read, take: impl FnMut(Line<'_>)) -> io::Result<Log> {
-    match read_lines(log, take) {
+pub(super) fn read(log: impl io::Read, mut take: impl FnMut(Line<'_>)) -> io::Result<Log> {
+    // A log that has nothing yet is one that had something before a power cut.
+    let (mut is_finished, mut has_tentative) = (false, false);
+    let read = read_lines(log, |line| {
+        match &line {
+            Line::Synced => is_finished = true,
+            Line::Record(_, None) => (is_finished, has_tentative) = (false, true),
+            // What is owed can be told from what git has.
+            Line::Record(_, Some(_)) => is_finished |= !has_tentative,
+            Line::Lake(_) => {}
+        }
+        take(line);
+    });
+    match read {
+        Ok(Log::Whole) if !is_finished => Ok(Log::Unfinished),
         Err(error) if error.kind() == io::ErrorKind::IsADirectory => Ok(Log::Damaged),
         read => read,
     }

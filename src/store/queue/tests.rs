@@ -4,26 +4,25 @@ use std::fs::OpenOptions;
 
 use super::*;
 use crate::digest::{Digest, HashName};
-use crate::fs::power::{self, Witness};
 use crate::object_name::ObjectName;
 
 fn path(bytes: &[u8]) -> RepoPath {
     RepoPath::parse(bytes).expect("a path")
 }
 
-fn tentative(content: &[u8]) -> Tentative {
+pub(super) fn tentative(content: &[u8]) -> Tentative {
     let oid = Oid::of(content);
     Tentative { since: 7, blob: "ab12".into(), oid, path: path(b"a b\n%\xff.png") }
 }
 
 const LAKE: &str = "file:///mnt/lake";
-const OTHER: &str = "s3://minio.example.com:9000/sets";
+pub(super) const OTHER: &str = "s3://minio.example.com:9000/sets";
 
-fn owed(content: &[u8]) -> Owed {
+pub(super) fn owed(content: &[u8]) -> Owed {
     owed_to(LAKE, content)
 }
 
-fn owed_to(lake: &str, content: &[u8]) -> Owed {
+pub(super) fn owed_to(lake: &str, content: &[u8]) -> Owed {
     let oid = Oid::of(content);
     let lake = LakeUrl::parse(lake).expect("an address");
     let url = lake.source(ObjectName::new(&oid.into(), b"x.png"));
@@ -31,12 +30,12 @@ fn owed_to(lake: &str, content: &[u8]) -> Owed {
 }
 
 /// Returns what is owed, each address once, in the order of the addresses.
-fn all_owed(root: &Path) -> Vec<Owed> {
+pub(super) fn all_owed(root: &Path) -> Vec<Owed> {
     let claims = Queue::at(root).read().expect("reads");
     sorted(claims.owed())
 }
 
-fn sorted(owed: impl IntoIterator<Item = Owed>) -> Vec<Owed> {
+pub(super) fn sorted(owed: impl IntoIterator<Item = Owed>) -> Vec<Owed> {
     let mut owed: Vec<Owed> = owed.into_iter().collect();
     owed.sort_by(|a, b| a.url.cmp(&b.url));
     owed
@@ -89,6 +88,9 @@ fn a_log_is_short_text_that_names_each_lake_once() {
     );
     assert_eq!(String::from_utf8(log_of(&queue)).expect("text"), expected);
     assert_eq!(all_owed(dir.path()).len(), 4);
+    queue.conclude().expect("syncs");
+    let expected = expected + "s\n";
+    assert_eq!(String::from_utf8(log_of(&queue)).expect("text"), expected);
     queue.compact(|claims| claims).expect("compacts");
     assert_eq!(String::from_utf8(log_of(&queue)).expect("text"), expected, "nothing was dropped");
 }
@@ -181,7 +183,10 @@ fn a_damaged_log_is_set_aside_by_who_compacts_and_by_nobody_else() {
     let notice =
         Notice::to(move |text| hearing.lock().expect("not poisoned").push(text.to_owned()));
     let queue = Queue::at(dir.path()).telling(notice);
-    assert_eq!(queue.compact(|claims| claims).expect("compacts"), Compacted::Mended);
+    assert_eq!(
+        queue.compact(|claims| claims).expect("compacts"),
+        Compacted::Lossy(Remains(Vec::new()))
+    );
     assert_eq!(queue.compact(|claims| claims).expect("compacts"), Compacted::Done);
     assert_eq!(all_owed(dir.path()).len(), MANY_LOGS + 1);
     let aside = folder.join(format!("{}.damaged", damaged.file_name().expect("a name").display()));
@@ -258,6 +263,7 @@ fn compacting_keeps_what_is_wanted_and_leaves_running_processes_alone() {
     let (gone, running) = (Queue::at(dir.path()), Queue::at(dir.path()));
     gone.add_owed([&owed(b"1"), &owed(b"2")]).expect("writes");
     gone.add_tentative(&tentative(b"3")).expect("writes");
+    gone.conclude().expect("syncs");
     drop(gone);
     running.add_owed([&owed(b"4")]).expect("writes");
     let third = Queue::at(dir.path());
@@ -275,7 +281,7 @@ fn compacting_keeps_what_is_wanted_and_leaves_running_processes_alone() {
 }
 
 /// Returns what is owed except for one.
-fn all_but(claims: &Claims, unwanted: &Owed) -> Claims {
+pub(super) fn all_but(claims: &Claims, unwanted: &Owed) -> Claims {
     let mut kept = Claims::default();
     for record in claims.owed().filter(|record| record != unwanted) {
         assert!(kept.add_owed(&record), "listed twice");
@@ -288,6 +294,7 @@ fn compacting_everything_away_leaves_an_empty_queue() {
     let dir = tempfile::tempdir().expect("a folder");
     let queue = Queue::at(dir.path());
     queue.add_tentative(&tentative(b"3")).expect("writes");
+    queue.conclude().expect("syncs");
     queue.compact(|_| Claims::default()).expect("compacts");
     assert!(queue.logs().expect("reads").is_empty());
 }
@@ -328,53 +335,28 @@ fn a_hundred_thousand_tentative_claims_are_read_in_an_instant() {
     is_read_in_an_instant(&all);
 }
 
-/// Returns what is owed in every state that a power cut could have left.
-fn after_power_cuts(witness: &Witness, root: &str) -> Vec<Vec<Owed>> {
-    let read = |tree: &power::Tree| all_owed(&power::plant(tree).path().join(root));
-    witness.cuts().iter().map(read).collect()
-}
-
 #[test]
-fn what_was_synced_survives_a_power_cut_and_nothing_else_appears() {
+fn what_a_process_left_unfinished_is_told_until_it_is_forgotten() {
     let dir = tempfile::tempdir().expect("a folder");
-    let root = dir.path().join("lake/v1");
-    let witness = Witness::of(dir.path());
-    let queue = Queue::at(&root);
-    let known = [owed(b"1"), owed(b"2"), owed_to(OTHER, b"3"), owed(b"4")];
-    queue.add_owed(&known[..2]).expect("writes");
-    let states = after_power_cuts(&witness, "lake/v1");
-    assert!(states.len() > 200, "a record may be cut anywhere");
-    assert!(states.iter().flatten().all(|record| known[..2].contains(record)), "{states:?}");
-    queue.sync().expect("syncs");
-    drop(witness.cuts());
-    queue.add_owed(&known[2..]).expect("writes");
-    let states = after_power_cuts(&witness, "lake/v1");
-    assert!(states.len() > 200, "{}", states.len());
-    for found in &states {
-        assert!(known[..2].iter().all(|record| found.contains(record)), "{found:?}");
-        assert!(found.iter().all(|record| known.contains(record)), "{found:?}");
+    let gone = Queue::at(dir.path());
+    gone.add_tentative(&tentative(b"1")).expect("writes");
+    gone.add_owed([&owed(b"2")]).expect("writes");
+    drop(gone);
+    for _ in 0..MANY_LOGS {
+        // Who only makes room leaves it.
+        Queue::at(dir.path()).add_owed([&owed(b"3")]).expect("writes");
     }
-    assert!(states.contains(&sorted(known)));
-}
-
-#[test]
-fn a_power_cut_while_compacting_loses_nothing_that_is_kept() {
-    let dir = tempfile::tempdir().expect("a folder");
-    for content in [b"1", b"2"] {
-        let gone = Queue::at(dir.path());
-        gone.add_owed([&owed(content)]).expect("writes");
-        gone.sync().expect("syncs");
-    }
-    let witness = Witness::of(dir.path());
-    let keep = |claims: Claims| all_but(&claims, &owed(b"2"));
-    assert_eq!(Queue::at(dir.path()).compact(keep).expect("compacts"), Compacted::Done);
-    let states = after_power_cuts(&witness, "");
-    assert!(states.len() > 4, "{}", states.len());
-    for state in &states {
-        assert!(state.contains(&owed(b"1")), "{state:?}");
-        assert!(state.iter().all(|record| [owed(b"1"), owed(b"2")].contains(record)), "{state:?}");
-    }
-    assert!(states.iter().any(|state| !state.contains(&owed(b"2"))));
+    let compact = || Queue::at(dir.path()).compact(|claims| claims).expect("compacts");
+    assert!(matches!(compact(), Compacted::Lossy(_)));
+    let Compacted::Lossy(remains) = compact() else { panic!("it is there") };
+    let queue = Queue::at(dir.path());
+    assert_eq!(all_owed(dir.path()), sorted([owed(b"2"), owed(b"3")]));
+    queue.forget(&remains).expect("removes");
+    queue.forget(&remains).expect("nothing is left to do");
+    assert_eq!(compact(), Compacted::Done);
+    let claims = queue.read().expect("reads");
+    assert_eq!(claims.tentative().count(), 1);
+    assert_eq!(sorted(claims.owed()), sorted([owed(b"2"), owed(b"3")]));
 }
 
 #[test]
@@ -382,7 +364,9 @@ fn many_logs_are_folded_before_another_one_is_begun() {
     let dir = tempfile::tempdir().expect("a folder");
     for _ in 0..10 * MANY_LOGS {
         // As `git status` leaves them, over and over.
-        Queue::at(dir.path()).add_tentative(&tentative(b"1")).expect("writes");
+        let gone = Queue::at(dir.path());
+        gone.add_tentative(&tentative(b"1")).expect("writes");
+        gone.conclude().expect("syncs");
     }
     let queue = Queue::at(dir.path());
     queue.add_tentative(&Tentative { blob: "cd34".into(), ..tentative(b"2") }).expect("writes");
