@@ -348,10 +348,9 @@ impl Queue {
         // removed. Refuse instead.
         staged.as_file().try_lock().map_err(io::Error::from).context(staged.path())?;
         staged.write_all(record::header().as_bytes()).context(staged.path())?;
-        // Whatever a power cut takes of what follows, it is known that there was something.
-        crate::fs::sync::file(staged.as_file(), staged.path())?;
         let path = self.new_path();
         let file = staged.persist(&path).map_err(|error| error.error).context(&path)?;
+        // Whatever a power cut takes of what is in it, it is known that there was something.
         crate::fs::sync::folder(&self.folder)?;
         Ok(Log {
             path,
