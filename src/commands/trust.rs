@@ -49,7 +49,7 @@ pub fn run(context: &Context, args: &Args) -> super::Result {
     }
     let (addresses, names): (Vec<&String>, Vec<&String>) =
         args.names.iter().partition(|name| name.contains("://"));
-    let parse = |name: &&String| parse_host(context, name);
+    let parse = |name: &&String| trusted::parse_host(context, name);
     let hosts = names.iter().map(parse).collect::<Result<Vec<_>, Error>>()?;
     if addresses.is_empty() {
         return trust_hosts(context, &hosts, args.insecure_http);
@@ -75,19 +75,6 @@ pub fn run(context: &Context, args: &Args) -> super::Result {
         context.ui.status(&format!("This clone uploads to `{}` from now on.", remote.url));
     }
     if hosts.is_empty() { Ok(Exit::Done) } else { trust_hosts(context, &hosts, args.insecure_http) }
-}
-
-/// Parses `HOST[:PORT]`. What stands before an `@` is not shown.
-pub(super) fn parse_host(context: &Context, name: &str) -> Result<Host, Error> {
-    let shown = name.rsplit('@').next().unwrap_or_default();
-    let is_path = name.contains(['/', '\\', '@']) || name.starts_with('.');
-    // The name of a folder would be taken for a server without a word.
-    if is_path || context.folder.join(name).exists() {
-        return Err(Error::Usage(format!(
-            "`{shown}` is no address: write the remote's whole URL, or `HOST:PORT` for a server"
-        )));
-    }
-    Host::parse(name).map_err(|source| Error::Usage(source.to_string()))
 }
 
 fn check(remote: &TypedUrl, insecure_http: bool) -> Result<(), Error> {

@@ -22,6 +22,19 @@ struct Trusted {
     recorded: String,
 }
 
+/// Parses `HOST[:PORT]`. What stands before an `@` is not shown.
+pub(super) fn parse_host(context: &Context, name: &str) -> Result<Host, Error> {
+    let shown = name.rsplit('@').next().unwrap_or_default();
+    let is_path = name.contains(['/', '\\', '@']) || name.starts_with('.');
+    // The name of a folder would be taken for a server without a word.
+    if is_path || context.folder.join(name).exists() {
+        return Err(Error::Usage(format!(
+            "`{shown}` is no address: write the remote's whole URL, or `HOST:PORT` for a server"
+        )));
+    }
+    Host::parse(name).map_err(|source| Error::Usage(source.to_string()))
+}
+
 /// Lists accepted remotes and trusted servers.
 pub(super) fn list(context: &Context, json: bool) -> super::Result {
     let repo = here(context)?;
@@ -89,7 +102,7 @@ pub(super) fn remove(context: &Context, names: &[String]) -> super::Result {
     let repo = here(context)?;
     let (addresses, hosts): (Vec<&String>, Vec<&String>) =
         names.iter().partition(|name| name.contains("://"));
-    let parse = |name: &&String| super::trust::parse_host(context, name);
+    let parse = |name: &&String| parse_host(context, name);
     let hosts = hosts.iter().map(parse).collect::<Result<Vec<_>, Error>>()?;
     let mut exit = Exit::Done;
     if !addresses.is_empty() {

@@ -8,15 +8,15 @@ use std::thread::JoinHandle;
 
 use super::Transfer;
 use super::fetch::Arrived;
-use super::report::{Activity, with_causes};
+use super::report::Activity;
 use super::rounds::{Failures, Had};
+pub use super::wanted::{Failure, SourceFailure, Wanted};
 use crate::fs::platform::free_bytes;
-use crate::lake::{LakeError, LakeId, Retry};
+use crate::lake::{LakeError, LakeId};
 use crate::lake_url::{LakeUrl, SourceUrl};
 use crate::object_name::ObjectName;
 use crate::oid::Oid;
 use crate::store::Presence;
-use crate::store::queue::Owed;
 use crate::store::receipts::Strength;
 
 /// Objects up to this size are verified in memory before they are stored.
@@ -27,19 +27,6 @@ const HANDED_OVER_BYTES: u64 = 32 << 20;
 const RECEIPTS_AT_ONCE: usize = 512;
 /// Room that is left on the disk for everybody else.
 pub(super) const SPARE_BYTES: u64 = 64 << 20;
-
-/// An object that is wanted.
-#[derive(Debug, Clone)]
-pub struct Wanted {
-    /// The object.
-    pub oid: Oid,
-    /// Its size in bytes.
-    pub size: u64,
-    /// Where to look for it, best first.
-    pub candidates: Vec<SourceUrl>,
-    /// Uploads that become due where the object turns out to be absent although it can be had.
-    pub repairs: Vec<Owed>,
-}
 
 /// What came of it.
 #[derive(Debug)]
@@ -67,83 +54,6 @@ impl Fetched {
     pub fn held_bytes(&self) -> usize {
         self.bytes.as_ref().map_or(0, Vec::len)
     }
-}
-
-/// Why an object could not be had.
-#[derive(Debug, Clone, thiserror::Error)]
-pub enum Failure {
-    /// No source had it; the reasons stand in the order in which sources were tried.
-    #[error("{}", summarize(.0))]
-    NoSource(Vec<(SourceUrl, SourceFailure)>),
-    /// The disk would not hold it.
-    #[error("The disk has no room for the content")]
-    NoRoom {
-        /// The object's size.
-        size: u64,
-    },
-    /// The store could not take it.
-    #[error("{0}")]
-    Store(String),
-    /// Somebody asked to stop.
-    #[error("Interrupted")]
-    Cancelled,
-}
-
-/// Why one source did not help.
-#[derive(Debug, Clone, thiserror::Error)]
-pub enum SourceFailure {
-    /// The lake could not do it.
-    #[error(transparent)]
-    Lake(#[from] LakeError),
-    /// What arrived is not the object.
-    #[error("`{0}` holds other bytes than the object's")]
-    WrongBytes(SourceUrl),
-    /// The connection or the share broke while reading.
-    #[error("Could not read `{url}` to its end: {reason}")]
-    Broken {
-        /// The source.
-        url: SourceUrl,
-        /// What the system said.
-        reason: String,
-    },
-}
-
-impl SourceFailure {
-    /// Says if and when the same source could help.
-    pub(super) fn retry(&self) -> Retry {
-        match self {
-            Self::Lake(error) => error.retry(),
-            Self::WrongBytes(_) => Retry::Never,
-            Self::Broken { .. } => Retry::Soon,
-        }
-    }
-}
-
-/// Names lakes and no objects, so that the same trouble with many objects can be told once.
-fn summarize(failures: &[(SourceUrl, SourceFailure)]) -> String {
-    let mut reasons: Vec<String> = failures
-        .iter()
-        .map(|(_, failure)| match failure {
-            SourceFailure::Lake(LakeError::Absent { object }) => {
-                format!("it is not in `{}`", object.lake)
-            }
-            SourceFailure::Lake(LakeError::NotRegular { object }) => {
-                format!("it is no regular file in `{}`", object.lake)
-            }
-            SourceFailure::WrongBytes(source) => {
-                format!("`{}` holds other bytes than the object's", source.lake)
-            }
-            SourceFailure::Broken { url, reason } => {
-                format!("Could not read it in `{}` to its end: {reason}", url.lake)
-            }
-            SourceFailure::Lake(LakeError::ObjectDenied { object, source }) => {
-                format!("Could not get access to it in `{}`: {source}", object.lake)
-            }
-            SourceFailure::Lake(other) => with_causes(other),
-        })
-        .collect();
-    reasons.dedup();
-    if reasons.is_empty() { "No source is known".to_owned() } else { reasons.join("; ") }
 }
 
 /// A running set of downloads. Dropping it lets what is under way come to an end, and forgets the rest.

@@ -5,12 +5,12 @@
 
 use std::io::{self, Read};
 use std::ops::ControlFlow;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use super::Transfer;
-use super::download::{Failure, SourceFailure, Wanted};
-use super::hedge::Attempt;
 use super::rounds::Fetch;
+use super::wanted::{Failure, SourceFailure, Wanted};
 use crate::fs::PathError;
 use crate::lake::ObjectContent;
 use crate::lake_url::SourceUrl;
@@ -23,6 +23,35 @@ pub(super) struct Arrived {
     pub(super) bytes: Option<Vec<u8>>,
     /// How much of it came in this go; the rest was there.
     pub(super) moved: u64,
+}
+
+/// One attempt to fetch, as seen by whoever waits for it.
+#[derive(Debug, Default)]
+pub(super) struct Attempt {
+    has_begun: AtomicBool,
+    is_abandoned: AtomicBool,
+}
+
+impl Attempt {
+    /// Notes that the first byte is there.
+    pub(super) fn begin(&self) {
+        self.has_begun.store(true, Ordering::Relaxed);
+    }
+
+    /// Returns true if it is.
+    pub(super) fn has_begun(&self) -> bool {
+        self.has_begun.load(Ordering::Relaxed)
+    }
+
+    /// Lets it end: nobody waits for it any more.
+    pub(super) fn abandon(&self) {
+        self.is_abandoned.store(true, Ordering::Relaxed);
+    }
+
+    /// Returns true once nobody waits for it any more.
+    pub(super) fn is_abandoned(&self) -> bool {
+        self.is_abandoned.load(Ordering::Relaxed)
+    }
 }
 
 fn unstorable(error: &PathError) -> Failure {

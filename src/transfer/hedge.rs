@@ -6,14 +6,14 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::time::Duration;
 
 use super::Transfer;
-use super::download::{Failure, Wanted};
-use super::fetch::Arrived;
+use super::fetch::{Arrived, Attempt};
 use super::rounds::{Attempts, Fetch};
+use super::wanted::{Failure, Wanted};
 
 /// So many of the last times are kept, and so many are needed to know what is usual.
 const KEPT: usize = 100;
@@ -47,25 +47,6 @@ impl FirstBytes {
         sorted.sort_unstable();
         let p95 = sorted[(sorted.len() * 95).div_ceil(100) - 1];
         Some((p95 * FACTOR).max(LEAST))
-    }
-}
-
-/// One attempt to fetch, as seen by whoever waits for it.
-#[derive(Debug, Default)]
-pub(super) struct Attempt {
-    has_begun: AtomicBool,
-    is_abandoned: AtomicBool,
-}
-
-impl Attempt {
-    /// Notes that the first byte is there.
-    pub(super) fn begin(&self) {
-        self.has_begun.store(true, Ordering::Relaxed);
-    }
-
-    /// Returns true once nobody waits for it any more.
-    pub(super) fn is_abandoned(&self) -> bool {
-        self.is_abandoned.load(Ordering::Relaxed)
     }
 }
 
@@ -115,11 +96,7 @@ impl Transfer {
         }
         let lake = self.lakes.at(&wanted.candidates[other].lake);
         // Its bytes are on their way, or the other lake has enough to do.
-        let pass = if first.has_begun.load(Ordering::Relaxed) {
-            None
-        } else {
-            lake.gate(self.jobs).try_enter()
-        };
+        let pass = if first.has_begun() { None } else { lake.gate(self.jobs).try_enter() };
         let hedges = &self.lakes.hedges;
         if pass.is_none() || !hedges.try_begin() {
             return vec![wait()];
@@ -130,7 +107,7 @@ impl Transfer {
             attempts.push(wait());
         }
         for attempt in [first, second] {
-            attempt.is_abandoned.store(true, Ordering::Relaxed);
+            attempt.abandon();
         }
         hedges.end();
         attempts

@@ -35,6 +35,7 @@ mod rounds;
 pub mod to_file;
 pub mod upload;
 pub mod verify;
+mod wanted;
 
 use lakes::Lakes;
 use report::Reporter;

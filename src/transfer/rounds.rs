@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use super::Transfer;
-use super::download::{Failure, SourceFailure};
 use super::pacing::Outcome;
+use super::wanted::{Failure, SourceFailure};
 use crate::lake::{LakeError, Obstacle, Retry};
 use crate::lake_url::SourceUrl;
 

@@ -7,6 +7,7 @@
 use bytes::Bytes;
 
 use super::failure::{Refusal, Trouble};
+use super::request::Manners;
 use super::{S3Lake, request};
 use crate::fs::HeldFile;
 use crate::lake_url::LakeUrl;
@@ -49,15 +50,6 @@ impl Notes for Forgetful {
     fn uploads(&self, _: &LakeUrl) -> Vec<ObjectName> {
         Vec::new()
     }
-}
-
-/// What a server honours.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Manners {
-    /// `If-None-Match: *` on uploads.
-    pub(super) conditions: bool,
-    /// SHA-256 of an upload is checked, kept, and told.
-    pub(super) checksums: bool,
 }
 
 impl Manners {

@@ -39,6 +39,7 @@ mod learned;
 mod listing;
 mod manners;
 mod multipart;
+mod part_size;
 mod parts;
 mod put;
 mod replace;
@@ -51,8 +52,8 @@ mod unfinished;
 use failure::{Doing, Trouble};
 use host::Host;
 use learned::Learned;
-use manners::Manners;
 pub use manners::{Forgetful, Notes};
+use request::Manners;
 use runtime::block_on;
 
 /// How much, and how long.

@@ -9,8 +9,7 @@ use std::io::Cursor;
 use bytes::Bytes;
 
 use super::failure::{Doing, Refusal};
-use super::manners::Manners;
-use super::request::{Condition, refuses_conditions, send};
+use super::request::{Condition, Manners, refuses_conditions, send};
 use super::runtime::block_on;
 use super::there::{found, head, known_digest};
 use super::{S3Lake, budget, manners, multipart, unfinished};

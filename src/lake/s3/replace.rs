@@ -5,9 +5,9 @@ use std::io::Cursor;
 use bytes::Bytes;
 
 use super::failure::{Doing, Refusal, Trouble};
-use super::manners::{self, Manners};
+use super::manners;
 use super::parts::{Parts, Stop};
-use super::request::{Condition, copy, refuses_conditions, send};
+use super::request::{Condition, Manners, copy, refuses_conditions, send};
 use super::there::{MAX_COPY_BYTES, head, is_same};
 use super::unfinished::Note;
 use super::{S3Lake, budget, put};

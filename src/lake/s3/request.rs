@@ -15,7 +15,6 @@ use bytes::Bytes;
 
 use super::S3Lake;
 use super::failure::{Refusal, Trouble};
-use super::manners::Manners;
 use crate::lake_url::encoded;
 use crate::oid::Oid;
 
@@ -28,6 +27,15 @@ pub(super) const CONTENT_TYPE: &str = "application/octet-stream";
 pub(super) fn refuses_conditions(refusal: &Refusal) -> bool {
     refusal.is_unsupported()
         || refusal.status == 400 && matches!(&*refusal.code, "InvalidArgument" | "InvalidRequest")
+}
+
+/// What a server honours of what it is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Manners {
+    /// `If-None-Match: *` on uploads.
+    pub(super) conditions: bool,
+    /// SHA-256 of an upload is checked, kept, and told.
+    pub(super) checksums: bool,
 }
 
 /// What has to be so for an upload to get its name.

@@ -11,8 +11,7 @@ use aws_sdk_s3::types::{BucketLocationConstraint, CreateBucketConfiguration, Tag
 use bytes::Bytes;
 
 use super::failure::{Doing, Refusal, Trouble};
-use super::manners::Manners;
-use super::request::{Condition, send};
+use super::request::{Condition, Manners, send};
 use super::{S3Lake, listing};
 use crate::digest::HashName;
 use crate::lake::declaration::{HASH_KEY, ID_KEY, settle_hash};

@@ -12,9 +12,8 @@ use aws_sdk_s3::types::{CompletedPart, Part};
 use futures_util::StreamExt as _;
 
 use super::failure::{Doing, Refusal, Trouble};
-use super::manners::Manners;
-use super::multipart::part_bytes;
-use super::request::base64;
+use super::part_size::part_bytes;
+use super::request::{Manners, base64};
 use super::{S3Lake, seconds};
 use crate::digest::md5_hex;
 use crate::fs::{HeldFile, unix_now};
