@@ -1,13 +1,14 @@
 #!/usr/bin/env bash
 # Clones FILES (5000) files of 20 KiB whose objects nginx serves on loopback, with git-lake from what looks like
 # a bucket, and with git-lfs, whose batch requests a few lines of Python answer. Prints for each of ROUNDS (3)
-# rounds the CPU time of git and the tool, the wall time, and the CPU time of nginx.
+# rounds the CPU time of git and the tool, the wall time, and the CPU time of nginx. Then it fetches one object of
+# LARGE_MIB (1024) MiB, with git-lake into its store, and with clients that verify nothing: curl, and s5cmd if it is there.
 #
-# Needs nginx, git-lfs, python3, GNU time, and git-lake on PATH. Everything happens in a new folder of TMPDIR.
+# Needs nginx, git-lfs, python3, curl, GNU time, and git-lake on PATH. Everything happens in a new folder of TMPDIR.
 set -euo pipefail
 . "$(dirname "$0")/measure.sh"
 
-files=${FILES:-5000} rounds=${ROUNDS:-3} port=${PORT:-9981}
+files=${FILES:-5000} large_mib=${LARGE_MIB:-1024} rounds=${ROUNDS:-3} port=${PORT:-9981}
 work=$(mktemp -d)
 end() {
     [ ! -e "$work/nginx.pid" ] || kill "$(cat "$work/nginx.pid")"
@@ -113,4 +114,27 @@ for _ in $(seq "$rounds"); do
         awk -v tool="git-$tool" -v ticks=$(($(nginx_ticks) - before)) -v hertz="$(getconf CLK_TCK)" \
             '{ printf "%-9s %6.2f s CPU %6.2f s, nginx %5.2f s CPU\n", tool, $1 + $2, $3, ticks / hertz }' took
     done
+done
+
+git init -q large
+cp author-lake/.gitlake.toml author-lake/.gitattributes large
+(
+    cd large
+    git config lake.upload push
+    head -c $((large_mib << 20)) /dev/urandom >large.bin
+    git add -A
+    git commit -q -m large
+)
+name=$(sha256sum large/large.bin | cut -d ' ' -f 1).bin
+mv large/large.bin "served/bucket/lake/$name"
+for _ in $(seq "$rounds"); do
+    rm -rf large/.git/lake/v1/{objects,receipts} got
+    measure git-lake "fetch $large_mib MiB" "git -C large lake fetch"
+    measure curl "get $large_mib MiB" "curl -sS -o got http://127.0.0.1:$port/bucket/lake/$name"
+    rm got
+    if command -v s5cmd >/dev/null; then
+        measure s5cmd "cp $large_mib MiB" \
+            "s5cmd --endpoint-url http://127.0.0.1:$port cp s3://bucket/lake/$name got"
+        cmp got "served/bucket/lake/$name"
+    fi
 done
