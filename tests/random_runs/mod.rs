@@ -123,8 +123,7 @@ impl Run {
         let (repo, expected) = &mut self.clones[at];
         drop(fs::remove_file(repo.path.join(&path)));
         repo.write(&path, bytes_of(content));
-        expected.may_be_pointers.remove(&path);
-        expected.work.insert(path, content);
+        expected.write(&path, content);
     }
 
     fn remove(&mut self, at: usize) {
@@ -187,6 +186,7 @@ impl Run {
         self.git(at, &["add", "-A"], &[0])?;
         let expected = &mut self.clones[at].1;
         expected.index = expected.work.clone();
+        expected.may_look_modified.clear();
         Ok(true)
     }
 

@@ -56,13 +56,17 @@ pub(super) struct Expected {
     pub(super) work: Tree,
     /// Files that may be pointers: content was given up, or no lake was there.
     pub(super) may_be_pointers: BTreeSet<String>,
+    /// Files that were written where a pointer may have been: git knows how long that was, and takes a file of
+    /// another length for modified without a look, until it is added.
+    pub(super) may_look_modified: BTreeSet<String>,
 }
 
 impl Expected {
     pub(super) fn new(commit: usize, tree: Tree) -> Self {
         let branches = BTreeMap::from([("main", commit), ("side", commit)]);
-        let may_be_pointers = BTreeSet::new();
-        Self { branch: "main", branches, index: tree.clone(), work: tree, may_be_pointers }
+        let (may_be_pointers, may_look_modified) = Default::default();
+        let (branch, index, work) = ("main", tree.clone(), tree);
+        Self { branch, branches, index, work, may_be_pointers, may_look_modified }
     }
 
     pub(super) fn head(&self) -> usize {
@@ -83,6 +87,15 @@ impl Expected {
         }
         self.index.clone_from(tree);
         self.work.clone_from(tree);
+        self.may_look_modified.clear();
+    }
+
+    /// A file has this content now.
+    pub(super) fn write(&mut self, path: &str, content: Content) {
+        if self.may_be_pointers.remove(path) {
+            self.may_look_modified.insert(path.to_owned());
+        }
+        self.work.insert(path.to_owned(), content);
     }
 
     /// Returns what is wrong with the files of the work tree.
@@ -140,6 +153,9 @@ impl Expected {
             // A pointer may have got other sources, with the same content.
             if *staged == 'M' && expected.get(path).is_some_and(|expected| expected.0 == ' ') {
                 *staged = ' ';
+            }
+            if *changed == 'M' && self.may_look_modified.contains(path) {
+                *changed = expected.get(path).map_or('M', |expected| expected.1);
             }
             let is_expected = expected.get(path) == Some(&(*staged, *changed));
             if !is_expected {
