@@ -1,4 +1,4 @@
-//! `git lake remote-upload`: what pointers owe, from wherever it can be had.
+//! `git lake remote-upload` and `push`: what pointers owe, from wherever it can be had.
 
 use std::fs;
 
@@ -130,4 +130,28 @@ fn a_remote_that_came_with_a_pull_gets_nothing_until_it_is_accepted() {
     clone.git(["lake", "trust", &third.url()]);
     clone.git(["lake", "remote-upload", "--all"]);
     third.holds(noise(3, 3000));
+}
+
+#[test]
+fn what_the_store_lacks_is_pushed_from_another_lake() {
+    for is_named in [true, false] {
+        let env = TestEnv::new();
+        let (lake, other) = (env.lake("lake"), env.lake("other"));
+        let repo = env.repo("work");
+        repo.set_up(&[&lake, &other]);
+        other.unmount();
+        repo.write("a.bin", noise(1, 3000));
+        repo.commit("v1");
+        repo.empty_store();
+        fs::remove_file(repo.path.join("a.bin")).unwrap();
+        other.mount();
+        if !is_named {
+            // Only the pointer names the lake that has it.
+            let remote = format!("{{ name = 'other', url = '{}' }}", other.url());
+            repo.write(".gitlake.toml", format!("version = 1\nremote = [{remote}]\n"));
+        }
+        repo.git(["lake", "push"]).says("1 object uploaded (2.9 KiB).");
+        other.holds(noise(1, 3000));
+        repo.git(["lake", "status"]).prints("Nothing is owed.");
+    }
 }

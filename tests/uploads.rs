@@ -478,20 +478,3 @@ fn push_takes_branches_and_all() {
     repo.git(["lake", "push", "--all"]);
     lake.holds(noise(2, 100));
 }
-
-#[test]
-fn what_the_store_lacks_is_pushed_from_another_lake() {
-    let env = TestEnv::new();
-    let (lake, other) = (env.lake("lake"), env.lake("other"));
-    let repo = env.repo("work");
-    repo.set_up(&[&lake, &other]);
-    other.unmount();
-    repo.write("a.bin", ONE());
-    repo.commit("v1");
-    repo.empty_store();
-    fs::remove_file(repo.path.join("a.bin")).unwrap();
-    other.mount();
-    repo.git(["lake", "push"]).says("1 object uploaded (2.9 KiB).");
-    other.holds(ONE());
-    assert_eq!(owed(&repo), 0);
-}

@@ -8,7 +8,9 @@ use crate::config::accepted::Accepted;
 use crate::fs::PathError;
 use crate::lake_url::{LakeUrl, SourceUrl};
 use crate::pointer::Pointer;
+use crate::repo::BlobId;
 use crate::repo_path::RepoPath;
+use crate::store::blob_map::BlobMap;
 use crate::transfer::presence::Questions;
 use crate::transfer::upload::{self, Job, Moved, Origin};
 use crate::workspace::Workspace;
@@ -29,11 +31,13 @@ pub struct Report {
 pub fn relay_what_is_not_stored(site: &Workspace, report: upload::Report) -> upload::Report {
     let upload::Report { mut moved, failures } = report;
     let (mut jobs, mut left) = (Vec::new(), Vec::new());
+    let mut blobs = BlobMap::at(site.store.root(), site.repo.hash_len());
     for (job, failure) in failures {
         let pointer = match failure {
-            upload::Failure::NotStored => Pointer::new(job.oid, job.size, Vec::new()).ok(),
+            upload::Failure::NotStored => Some(known_pointer(site, &mut blobs, &job)),
             _ => None,
         };
+        let pointer = pointer.flatten();
         match pointer.and_then(|it| supply::job(site, (&job.path, &it), &job.url, job.hash)) {
             Some(relayed) => jobs.push(relayed),
             None => left.push((job, failure)),
@@ -43,6 +47,24 @@ pub fn relay_what_is_not_stored(site: &Workspace, report: upload::Report) -> upl
     moved += relayed.moved;
     left.extend(relayed.failures);
     upload::Report { moved, failures: left }
+}
+
+/// Returns a pointer to the object with every source that a pointer of this clone names: a claim names none, and
+/// the settings may not name any more where the content was sent.
+fn known_pointer(site: &Workspace, blobs: &mut BlobMap, job: &Job) -> Option<Pointer> {
+    let mut sources: Vec<SourceUrl> = Vec::new();
+    for id in blobs.blobs_of(job.oid).iter().filter_map(|id| BlobId::from_bytes(id)) {
+        let Ok(Some((_, pointer))) = site.pointer_of(id) else { continue };
+        let is_it = pointer.oid() == job.oid && pointer.size() == job.size;
+        let is_right = pointer.check_names(|source| site.config.hash_of(source)).is_ok();
+        for source in pointer.sources().iter().filter(|_| is_it && is_right) {
+            if !sources.contains(source) {
+                sources.push(source.clone());
+            }
+        }
+    }
+    let without = || Pointer::new(job.oid, job.size, Vec::new());
+    Pointer::new(job.oid, job.size, sources).or_else(|_| without()).ok()
 }
 
 /// Uploads what pointers owe, a few thousand pointers at a time.
