@@ -6,8 +6,11 @@
 
 mod model;
 
+use std::collections::BTreeMap;
 use std::fs;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::PathBuf;
+use std::time::SystemTime;
 
 use crate::common::random::{Random, seeds};
 use crate::common::truth::{self, Lakes};
@@ -135,8 +138,7 @@ impl Run {
         self.note(at, format!("remove {path}"));
         let (repo, expected) = &mut self.clones[at];
         fs::remove_file(repo.path.join(&path)).unwrap();
-        expected.may_be_pointers.remove(&path);
-        expected.work.remove(&path);
+        expected.remove(&path);
     }
 
     /// Runs git, now and then after an attempt that is killed.
@@ -230,12 +232,9 @@ impl Run {
     /// Throws away what is here and takes what others pushed.
     fn take_over(&mut self, at: usize) -> Result<bool, String> {
         self.git(at, &["fetch", "-q", "origin"], &[0])?;
-        self.git(at, &["reset", "-q", "--hard", "origin/main"], &[0])?;
+        self.check_out(at, self.origin, &["reset", "-q", "--hard", "origin/main"])?;
         self.git(at, &["clean", "-fdq"], &[0])?;
-        let tree = self.history.tree(self.origin).clone();
-        let is_there = self.are_there == [true; 2];
         let expected = &mut self.clones[at].1;
-        expected.check_out(&tree, is_there);
         expected.branches.insert(expected.branch, self.origin);
         Ok(true)
     }
@@ -247,13 +246,26 @@ impl Run {
             return Ok(false);
         }
         let branch = if expected.branch == "main" { "side" } else { "main" };
-        let tree = self.history.tree(expected.branches[branch]).clone();
-        self.git(at, &["switch", "-q", "-f", branch], &[0])?;
-        let is_there = self.are_there == [true; 2];
-        let expected = &mut self.clones[at].1;
-        expected.branch = branch;
-        expected.check_out(&tree, is_there);
+        self.check_out(at, expected.branches[branch], &["switch", "-q", "-f", branch])?;
+        self.clones[at].1.branch = branch;
         Ok(true)
+    }
+
+    /// Brings index and files to a commit.
+    fn check_out(&mut self, at: usize, commit: usize, args: &[&str]) -> Result<(), String> {
+        let tree = self.history.tree(commit).clone();
+        let root = self.clones[at].0.path.clone();
+        let stamps = || -> BTreeMap<&String, Option<(u64, SystemTime)>> {
+            let stamp = |path| fs::metadata(root.join(path)).ok();
+            let stamp = |path| stamp(path).map(|it| (it.ino(), it.modified().unwrap()));
+            tree.keys().map(|path| (path, stamp(path))).collect()
+        };
+        let before = stamps();
+        self.git(at, args, &[0])?;
+        let after = stamps().into_iter().filter(|(path, stamp)| before[path] != *stamp);
+        let written = after.map(|(path, _)| path.clone()).collect();
+        self.clones[at].1.check_out(&tree, &written, self.are_there == [true; 2]);
+        Ok(())
     }
 
     /// Puts changes away and takes them back.

@@ -56,7 +56,7 @@ pub(super) struct Expected {
     pub(super) work: Tree,
     /// Files that may be pointers: content was given up, or no lake was there.
     pub(super) may_be_pointers: BTreeSet<String>,
-    /// Files that were written where a pointer may have been: git knows how long that was, and takes a file of
+    /// Files where a pointer may have been before they were written or removed: git knows how long that was, and takes a file of
     /// another length for modified without a look, until it is added.
     pub(super) may_look_modified: BTreeSet<String>,
 }
@@ -73,17 +73,18 @@ impl Expected {
         self.branches[self.branch]
     }
 
-    /// Everything is as in a commit.
-    pub(super) fn check_out(&mut self, tree: &Tree, are_lakes_there: bool) {
-        let (index, work) = (&self.index, &self.work);
-        let is_same =
-            |path: &String| [index, work].into_iter().all(|from| from.get(path) == tree.get(path));
-        if are_lakes_there {
-            // What stays as it is stays a pointer, too.
-            self.may_be_pointers.retain(is_same);
-        } else {
-            let changed = tree.keys().filter(|path| !is_same(path)).cloned();
-            self.may_be_pointers.extend(changed.collect::<Vec<_>>());
+    /// Everything is as in a commit. Git wrote these files: for other content, other sources, or since it saw
+    /// that they had been written.
+    pub(super) fn check_out(
+        &mut self,
+        tree: &Tree,
+        written: &BTreeSet<String>,
+        are_lakes_there: bool,
+    ) {
+        // What stays as it is stays a pointer, too.
+        self.may_be_pointers.retain(|path| tree.contains_key(path) && !written.contains(path));
+        if !are_lakes_there {
+            self.may_be_pointers.extend(written.iter().cloned());
         }
         self.index.clone_from(tree);
         self.work.clone_from(tree);
@@ -92,10 +93,16 @@ impl Expected {
 
     /// A file has this content now.
     pub(super) fn write(&mut self, path: &str, content: Content) {
+        self.remove(path);
+        self.work.insert(path.to_owned(), content);
+    }
+
+    /// There is no file any more.
+    pub(super) fn remove(&mut self, path: &str) {
         if self.may_be_pointers.remove(path) {
             self.may_look_modified.insert(path.to_owned());
         }
-        self.work.insert(path.to_owned(), content);
+        self.work.remove(path);
     }
 
     /// Returns what is wrong with the files of the work tree.
