@@ -6,7 +6,7 @@
 
 mod model;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::PathBuf;
@@ -22,6 +22,8 @@ use model::{Content, Expected, History, Tree, bytes_of};
 const STEPS: u64 = 500;
 /// All is looked at after so many steps; what a step is about, after each.
 const STEPS_UNTIL_ALL: u64 = 20;
+/// Larger files are filled when git has written pointers, in bytes.
+const INBAND_LIMIT: usize = 64 << 10;
 const PATHS: [&str; 8] =
     ["a.bin", "b.bin", "c.bin", "dir/d.bin", "dir/deep/e.bin", "f g.bin", "n.txt", "dir/m.txt"];
 
@@ -37,6 +39,8 @@ struct Run {
     /// Of the repository that all push to.
     origin: usize,
     contents: Content,
+    /// The last command was attempted before, and killed.
+    was_killed: bool,
     /// What was done, for whoever reads a failure.
     log: Vec<String>,
 }
@@ -47,9 +51,8 @@ impl Run {
         let lakes = [env.lake("lake"), env.lake("other")];
         let origin = env.bare("origin");
         let first = env.repo("one");
-        for (key, value) in [("lake.inbandLimit", "64k"), ("status.renames", "false")] {
-            first.git(["config", "--global", key, value]);
-        }
+        first.git(["config", "--global", "lake.inbandLimit", &INBAND_LIMIT.to_string()]);
+        first.git(["config", "--global", "status.renames", "false"]);
         first.set_up(&[&lakes[0]]);
         first.git(["remote", "add", "origin", &format!("file://{}", origin.path.display())]);
         first.git(["push", "-q", "origin", "main"]);
@@ -64,10 +67,23 @@ impl Run {
         let clones = [first, second].map(|repo| (repo, Expected::new(origin, Tree::new()))).into();
         let folders = lakes.iter().flat_map(|it| [it.path.clone(), it.path.with_extension("away")]);
         let folders = folders.collect();
-        let (random, are_there, log) = (Random::new(seed), [true; 2], Vec::new());
+        let (random, are_there, was_killed) = (Random::new(seed), [true; 2], false);
         // Each run has contents of its own.
         let contents = (seed << 32) + 1;
-        Self { random, env, lakes, are_there, folders, clones, history, origin, contents, log }
+        let log = Vec::new();
+        Self {
+            random,
+            env,
+            lakes,
+            are_there,
+            folders,
+            clones,
+            history,
+            origin,
+            contents,
+            was_killed,
+            log,
+        }
     }
 
     fn steps(&mut self, count: u64) {
@@ -144,6 +160,7 @@ impl Run {
     /// Runs git, now and then after an attempt that is killed.
     fn git(&mut self, at: usize, args: &[&str], codes: &[i32]) -> Result<Ran, String> {
         let is_killed = self.random.below(20) == 0;
+        self.was_killed = is_killed;
         self.note(
             at,
             format!("git {}{}", args.join(" "), if is_killed { " (killed)" } else { "" }),
@@ -170,7 +187,9 @@ impl Run {
         let command: Vec<&str> = std::iter::once("git").chain(args.iter().copied()).collect();
         let deed = *self.random.one_of(&[Deed::Kill, Deed::KillAll]);
         let nth = 1 + self.random.below(60);
-        watch(repo, &command, &self.env.path(""), deed, nth);
+        let watched = watch(repo, &command, &self.env.path(""), deed, nth);
+        self.log.push(format!("   {deed:?} at {:?}", watched.struck));
+        self.log.extend(watched.stderr.lines().map(|line| format!("   {line}")));
         truth::remove_locks(&repo.path);
     }
 
@@ -263,8 +282,14 @@ impl Run {
         let before = stamps();
         self.git(at, args, &[0])?;
         let after = stamps().into_iter().filter(|(path, stamp)| before[path] != *stamp);
-        let written = after.map(|(path, _)| path.clone()).collect();
-        self.clones[at].1.check_out(&tree, &written, self.are_there == [true; 2]);
+        let written: BTreeSet<String> = after.map(|(path, _)| path.clone()).collect();
+        let expected = &mut self.clones[at].1;
+        expected.check_out(&tree, &written, self.are_there == [true; 2]);
+        if self.was_killed {
+            // Git had written pointers that were to be filled next, and does not look at them again.
+            let is_large = |path: &&String| bytes_of(tree[*path]).len() > INBAND_LIMIT;
+            expected.may_be_pointers.extend(written.iter().filter(is_large).cloned());
+        }
         Ok(())
     }
 
